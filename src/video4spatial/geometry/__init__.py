@@ -1,0 +1,1 @@
+"""Pure arrays: poses, cameras, camera paths and their file formats, alignment, boxes."""
