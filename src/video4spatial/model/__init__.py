@@ -1,0 +1,1 @@
+"""The model in forward order: latents, context, instruction, rope, transformer, load."""

@@ -1,0 +1,65 @@
+"""Instructions as the transformer takes them: a sentence's embeddings, a camera path's packed Pluecker maps."""
+
+import re
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video4spatial.geometry.cameras import pack_plucker, plucker
+from video4spatial.model.latents import SPACE_STRIDE
+from video4spatial.schema import CameraPath, InputError, require_4k_plus_1
+
+MAX_TOKENS = 512
+DEFAULT_SCENE = "a room"
+
+
+def grounding_sentence(target: str, scene: str = DEFAULT_SCENE) -> str:
+    """The paper's instruction sentence (Section 4.1) about ``target``, e.g. "the red armchair"."""
+    return f"The camera moves across {scene}. Finally, it focuses on {target} in the center of the frame."
+
+
+def require_known_words(tokenizer: Any, text: str, option: str = "instruction") -> str:
+    """Return ``text`` if the tokenizer knows at least one of its words.
+
+    Raises:
+        InputError: ``text`` is empty, or none of its words is in the vocabulary (those known are then listed).
+    """
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    if not words:
+        raise InputError(f"{option} is empty: name an object, for example 'the red armchair'")
+    content = [word for word in words if word not in {"a", "an", "the", "of", "and", "with", "in", "on", "to"}] or words
+    if tokenizer.unk_token_id is None or any(_is_known(tokenizer, word) for word in content):
+        return text
+    known = sorted(word for word in tokenizer.get_vocab() if word.isalpha())
+    raise InputError(
+        f"{option} {text!r}: this model knows none of these words. It knows: {', '.join(known[:400])}"
+    )
+
+
+def _is_known(tokenizer: Any, word: str) -> bool:
+    return tokenizer.unk_token_id not in tokenizer(word, add_special_tokens=False).input_ids
+
+
+@torch.no_grad()
+def encode_text(
+    tokenizer: Any, text_encoder: Any, texts: list[str], max_tokens: int = MAX_TOKENS
+) -> Float[Tensor, "B L D"]:
+    """Text embeddings, zero behind each sentence's end, as Wan has them (no cross-attention mask)."""
+    limit = min(max_tokens, getattr(tokenizer, "model_max_length", max_tokens))
+    tokens = tokenizer(texts, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
+    ids, mask = tokens.input_ids.to(text_encoder.device), tokens.attention_mask.to(text_encoder.device)
+    return text_encoder(ids, mask).last_hidden_state * mask[..., None]
+
+
+def camera_maps(path: CameraPath, height: int, width: int) -> Float[Tensor, "24 F h w"]:
+    """Packed Pluecker maps of ``path`` on the latent grid of a ``width`` x ``height`` video.
+
+    Poses are taken as they are: make them relative to the reference frame first (``geometry.poses.relative_to``).
+    Source: paper, Section 3.3; packing of four frames a latent is this project's choice.
+    """
+    require_4k_plus_1(len(path), "the camera path's length")
+    rows, columns = height // SPACE_STRIDE, width // SPACE_STRIDE
+    maps = plucker(path.c2w, path.intrinsics.resized(columns, rows), rows, columns)
+    return torch.as_tensor(pack_plucker(maps)).float()

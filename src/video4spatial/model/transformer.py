@@ -1,0 +1,275 @@
+"""The video diffusion transformer of Wan2.2-TI2V, told which latent frames are context and where they come from.
+
+It is ``WanTransformer3DModel`` with four additions, each inert when unused, so that stock checkpoints, attention
+backends, LoRA, quantisation, offload and compilation work as they stand:
+
+* one timestep a latent frame (context 0, target t) instead of one a token: the same numbers, far less memory;
+* sparse temporal RoPE indices (``rope.py``);
+* a camera embedding added to the target's tokens, zero-initialised (paper, Section 3.3);
+* a cache of the context's keys and values (``attention.py``).
+"""
+
+from typing import Any
+
+import torch
+from diffusers import ModelMixin, WanTransformer3DModel  # diffusers looks ModelMixin up in this module
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.utils import apply_lora_scale
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from video4spatial.model.attention import CachedContextAttnProcessor, ContextCache
+from video4spatial.model.diffusers_internals import (
+    ContextParallelInput,
+    ContextParallelOutput,
+    TransformerBlockMetadata,
+    TransformerBlockRegistry,
+    WanTransformerBlock,
+)
+from video4spatial.model.rope import SparseRotaryPosEmbed
+
+__all__ = ["ModelMixin", "Video4SpatialTransformer3DModel", "Video4SpatialTransformerBlock"]
+
+
+class FrameModulation:
+    """Scale, shift and gate rows kept one a latent frame and spread over that frame's tokens by broadcasting.
+
+    ``token_frame`` (the frame number of each token) is only given under context parallelism, where a process holds a
+    part of the sequence that need not end at a frame boundary: then rows are gathered instead.
+    """
+
+    def __init__(self, tokens: Tensor, frames: int, token_frame: Tensor | None) -> None:
+        batch, count, width = tokens.shape
+        self.token_frame = token_frame
+        self.flat = (batch, count, width)
+        self.shape = (batch, frames, count // frames, width) if token_frame is None else self.flat
+
+    def rows(self, values: Float[Tensor, "B F D"]) -> Tensor:
+        """``values`` in a shape that broadcasts against the view of the tokens."""
+        return values.unsqueeze(2) if self.token_frame is None else values.index_select(1, self.token_frame)
+
+    def scale_shift(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """``x * (1 + scale) + shift`` per frame, in float32."""
+        return (x.view(self.shape) * (1 + self.rows(scale)) + self.rows(shift)).view(self.flat)
+
+    def gated_sum(self, x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
+        """``x + update * gate`` per frame, in float32."""
+        return (x.float().view(self.shape) + update.view(self.shape) * self.rows(gate)).view(self.flat)
+
+
+class Video4SpatialTransformerBlock(WanTransformerBlock):
+    """A Wan block whose modulation has one row a latent frame, and whose self-attention may use a context cache."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        hidden_states: Float[Tensor, "B N D"],
+        encoder_hidden_states: Float[Tensor, "B L D"],
+        temb: Float[Tensor, "B F 6 D"],
+        rotary_emb: tuple[Tensor, Tensor],
+        token_frame: Int[Tensor, " N"] | None = None,
+        attention_mask: Bool[Tensor, "..."] | None = None,
+        context_cache: ContextCache | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        dtype = hidden_states.dtype
+        modulation = (self.scale_shift_table.unsqueeze(0) + temb.float()).unbind(2)
+        shift_attn, scale_attn, gate_attn, shift_ffn, scale_ffn, gate_ffn = modulation
+        frames = FrameModulation(hidden_states, temb.shape[1], token_frame)
+
+        x = frames.scale_shift(self.norm1(hidden_states.float()), scale_attn, shift_attn).to(dtype)
+        cached = {} if context_cache is None else {"context_cache": context_cache}
+        update = self.attn1(x, None, attention_mask, rotary_emb, **cached)
+        hidden_states = frames.gated_sum(hidden_states, update, gate_attn).to(dtype)
+
+        x = self.norm2(hidden_states.float()).to(dtype)
+        hidden_states = hidden_states + self.attn2(x, encoder_hidden_states, None, None)
+
+        x = frames.scale_shift(self.norm3(hidden_states.float()), scale_ffn, shift_ffn).to(dtype)
+        return frames.gated_sum(hidden_states, self.ffn(x).float(), gate_ffn).to(dtype)
+
+
+TransformerBlockRegistry.register(
+    Video4SpatialTransformerBlock,
+    TransformerBlockMetadata(return_hidden_states_index=0, return_encoder_hidden_states_index=None),
+)
+
+
+class TokenFrame(nn.Module):
+    """Identity over the token-to-frame map; a module, so that context parallelism can shard the map."""
+
+    def forward(self, token_frame: Tensor) -> Tensor:
+        return token_frame
+
+
+class Video4SpatialTransformer3DModel(WanTransformer3DModel):
+    """Wan2.2-TI2V's transformer over the sequence ``[context | target]`` (paper, Section 3.2).
+
+    Args are those of ``WanTransformer3DModel`` (defaults: the 5B model's) and ``camera_channels``, the channels of the
+    packed Pluecker maps (24: six a frame, four frames a latent).
+    """
+
+    _no_split_modules = ["Video4SpatialTransformerBlock"]  # noqa: RUF012 - diffusers declares these as plain lists
+    _repeated_blocks = ["Video4SpatialTransformerBlock"]  # noqa: RUF012
+    _keep_in_fp32_modules = [*WanTransformer3DModel._keep_in_fp32_modules, "time_proj"]  # noqa: RUF012
+    _skip_layerwise_casting_patterns = [  # noqa: RUF012
+        *WanTransformer3DModel._skip_layerwise_casting_patterns,
+        "camera_embedding",
+    ]
+    _cp_plan = {  # noqa: RUF012
+        "rope": {i: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True) for i in (0, 1)},
+        "token_frame": {0: ContextParallelInput(split_dim=0, expected_dims=1, split_output=True)},
+        "blocks.0": {"hidden_states": ContextParallelInput(split_dim=1, expected_dims=3, split_output=False)},
+        "proj_out": ContextParallelOutput(gather_dim=1, expected_dims=3),
+    }
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, ...] = (1, 2, 2),
+        num_attention_heads: int = 24,
+        attention_head_dim: int = 128,
+        in_channels: int = 48,
+        out_channels: int = 48,
+        text_dim: int = 4096,
+        freq_dim: int = 256,
+        ffn_dim: int = 14336,
+        num_layers: int = 30,
+        cross_attn_norm: bool = True,
+        qk_norm: str | None = "rms_norm_across_heads",
+        eps: float = 1e-6,
+        image_dim: int | None = None,
+        added_kv_proj_dim: int | None = None,
+        rope_max_seq_len: int = 1024,
+        pos_embed_seq_len: int | None = None,
+        camera_channels: int = 24,
+    ) -> None:
+        super().__init__(
+            patch_size=patch_size,
+            num_attention_heads=num_attention_heads,
+            attention_head_dim=attention_head_dim,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            text_dim=text_dim,
+            freq_dim=freq_dim,
+            ffn_dim=ffn_dim,
+            num_layers=0,
+            cross_attn_norm=cross_attn_norm,
+            qk_norm=qk_norm,
+            eps=eps,
+            image_dim=image_dim,
+            added_kv_proj_dim=added_kv_proj_dim,
+            rope_max_seq_len=rope_max_seq_len,
+            pos_embed_seq_len=pos_embed_seq_len,
+        )
+        self.register_to_config(num_layers=num_layers)
+        width = num_attention_heads * attention_head_dim
+        self.rope = SparseRotaryPosEmbed(attention_head_dim, patch_size, rope_max_seq_len)  # pyright: ignore
+        self.blocks = nn.ModuleList(
+            Video4SpatialTransformerBlock(
+                width, ffn_dim, num_attention_heads, qk_norm or "", cross_attn_norm, eps, added_kv_proj_dim
+            )
+            for _ in range(num_layers)
+        )
+        for block in self.blocks:
+            block.attn1.set_processor(CachedContextAttnProcessor())
+        self.token_frame = TokenFrame()
+        self.camera_embedding = nn.Conv3d(camera_channels, width, patch_size, patch_size, bias=False)  # pyright: ignore
+        nn.init.zeros_(self.camera_embedding.weight)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load ours or a stock Wan checkpoint; a camera embedding that the checkpoint lacks starts at zero."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).materialise_camera_embedding()
+        return loaded
+
+    def materialise_camera_embedding(self) -> "Video4SpatialTransformer3DModel":
+        """Stock checkpoints lack this key and diffusers leaves it on the meta device: put zeros there."""
+        weight = self.camera_embedding.weight
+        if weight.is_meta:
+            device = self.patch_embedding.weight.device
+            zeros = torch.zeros(weight.shape, dtype=self.patch_embedding.weight.dtype, device=device)
+            self.camera_embedding.weight = nn.Parameter(zeros, requires_grad=weight.requires_grad)
+        return self
+
+    def embed_conditions(self, timestep: Float[Tensor, "B F"], text: Float[Tensor, "B L C"]) -> tuple[Tensor, ...]:
+        """Time embedding ``[B, F, D]``, modulation ``[B, F, 6, D]`` (both float32) and text ``[B, L, D]``.
+
+        The time MLP runs on one row a frame, from float32 timesteps: in bfloat16 they would be off by 10 %.
+        """
+        conditions = self.condition_embedder
+        time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
+        embedder = conditions.time_embedder
+        temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
+        modulation = conditions.time_proj(conditions.act_fn(temb).to(conditions.time_proj.weight.dtype)).float()
+        return temb, modulation.unflatten(2, (6, -1)), conditions.text_embedder(text)
+
+    @apply_lora_scale("attention_kwargs")
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        hidden_states: Float[Tensor, "B C F h w"],
+        timestep: Float[Tensor, " B"] | Float[Tensor, "B F"],
+        encoder_hidden_states: Float[Tensor, "B L D"],
+        frame_index: Int[Tensor, "*batch F"] | None = None,
+        camera: Float[Tensor, "B K F h w"] | None = None,
+        attention_mask: Bool[Tensor, "..."] | None = None,
+        context_cache: ContextCache | None = None,
+        return_dict: bool = True,
+        attention_kwargs: dict[str, Any] | None = None,
+    ) -> Transformer2DModelOutput | tuple[Tensor]:
+        """Predict the velocity of every latent frame; the caller keeps the target's.
+
+        Args:
+            hidden_states: normalised latents, context first.
+            timestep: in [0, 1000], one a sample or one a latent frame (0 for clean frames).
+            encoder_hidden_states: text embeddings.
+            frame_index: temporal RoPE index of each latent frame, ``[F]`` or ``[B, F]``; default 0, 1, 2, ...
+            camera: packed Pluecker maps on the latent grid times the patch (``model.instruction``); zero where a frame
+                has no pose.
+            attention_mask: what may attend to what in self-attention, broadcast to ``[B, heads, N, N]``.
+            context_cache: see ``attention.py``.
+
+        Returns:
+            velocity, in the shape of ``hidden_states``.
+        """
+        frames = hidden_states.shape[2]
+        _, rows, columns = (hidden_states.shape[i + 2] // p for i, p in enumerate(self.config.patch_size))
+        rotary_emb = self.rope(hidden_states, frame_index)
+        x = self.patch_embedding(hidden_states)
+        if camera is not None:
+            x = x + self.camera_embedding(camera.to(x.dtype))
+        x = rearrange(x, "b d f h w -> b (f h w) d").contiguous()
+
+        timestep = timestep if timestep.ndim == 2 else timestep[:, None]
+        temb, modulation, text = self.embed_conditions(timestep, encoder_hidden_states)
+        token_frame = self._token_frame(frames, rows * columns, timestep.shape[1])
+        for block in self.blocks:
+            args = (x, text, modulation, rotary_emb, token_frame, attention_mask, context_cache)
+            if torch.is_grad_enabled() and self.gradient_checkpointing:
+                x = self._gradient_checkpointing_func(block, *args)
+            else:
+                x = block(*args)
+
+        shift, scale = (self.scale_shift_table[:, None] + temb[:, :, None]).unbind(2)
+        spread = FrameModulation(x, temb.shape[1], token_frame)
+        x = self.proj_out(spread.scale_shift(self.norm_out(x.float()), scale, shift).type_as(x))
+        pt, ph, pw = self.config.patch_size
+        x = rearrange(
+            x,
+            "b (f h w) (pt ph pw c) -> b c (f pt) (h ph) (w pw)",
+            h=rows,
+            w=columns,
+            pt=pt,
+            ph=ph,
+            pw=pw,
+        )
+        return Transformer2DModelOutput(sample=x) if return_dict else (x,)
+
+    def _token_frame(self, frames: int, tokens_a_frame: int, timesteps: int) -> Tensor | None:
+        """The token-to-frame map, under context parallelism only."""
+        if self._parallel_config is None:
+            return None
+        numbers = torch.arange(frames, device=self.patch_embedding.weight.device).repeat_interleave(tokens_a_frame)
+        numbers = self.token_frame(numbers)
+        return torch.zeros_like(numbers) if timesteps == 1 else numbers
