@@ -92,7 +92,7 @@ def unproject(
 def unproject_depth(
     depth: Float[np.ndarray, "H W"], c2w: Float[np.ndarray, "4 4"], intrinsics: Intrinsics
 ) -> Float64[np.ndarray, "H W 3"]:
-    """World points of a depth map (metres along z). Where depth is 0 (invalid) the point is the camera centre: mask it."""
+    """World points of a depth map (metres along z). Invalid depth, 0, gives the camera centre: mask it."""
     require_size(intrinsics, *depth.shape)
     camera = directions(intrinsics) * depth[..., None]
     return einsum(c2w[:3, :3].astype(np.float64), camera, "i j, H W j -> H W i") + c2w[:3, 3]

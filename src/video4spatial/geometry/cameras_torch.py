@@ -1,4 +1,4 @@
-"""The tensor twin of ``cameras.plucker`` + ``pack_plucker``: batched, on the device, so that loaders send only poses."""
+"""The tensor twin of ``plucker`` and ``pack_plucker``: batched, on the device, so that loaders send only poses."""
 
 import torch
 from einops import einsum, rearrange, repeat

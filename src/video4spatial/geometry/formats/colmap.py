@@ -92,9 +92,10 @@ def _is_points(words: list[str]) -> bool:
     if len(words) % 3:
         return False
     try:
-        return [float(word) for word in words] is not None
+        [float(word) for word in words]
     except ValueError:
         return False
+    return True
 
 
 def write(path: Path, camera: CameraPath) -> None:

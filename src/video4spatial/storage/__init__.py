@@ -1,0 +1,1 @@
+"""What is on disk: videos, latents, and the name of everything else."""

@@ -1,0 +1,298 @@
+"""The latent store: videos encoded once, read back a few latent frames at a time.
+
+Safetensors shards hold the tensors; a Parquet index holds one row a video. A shard becomes part of the store when the
+index that lists it has been renamed into place, so a run that is killed loses at most the videos not yet flushed.
+
+Latents ``[C, F, h, w]`` ("video": causal, "image": each group's first frame alone) lie in the shard as
+``[F, C, h, w]``: a scattered latent frame is then one contiguous read. Other tensors lie as they are given and are read
+along their first axis.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from einops import rearrange
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from video4spatial.schema import InputError, Intrinsics
+from video4spatial.storage.artifacts import StoreLayout, atomic_path
+from video4spatial.storage.latent_index import LATENTS, SCHEMA, StoredVideo, checksum, read_index, stored_video
+
+__all__ = ["LATENTS", "LatentStore", "LatentWriter", "StoredVideo"]
+
+SHARD_BYTES = 256 * 2**20
+_OPEN_SHARDS = 16
+
+
+class LatentWriter:
+    """Adds videos to the store at ``root``, one at a time; use it as a context manager.
+
+    Videos gather in memory up to ``shard_bytes``, then become one shard and their rows join the index. Opening a root
+    again continues after the videos listed (``video_id in writer`` tells); a shard or temporary file that an
+    interrupted writer left behind is discarded. A second writer at the same time is refused.
+    """
+
+    def __init__(self, root: str | Path, shard_bytes: int = SHARD_BYTES) -> None:
+        self.layout = StoreLayout(Path(root))
+        self.shard_bytes = shard_bytes
+        try:
+            self.layout.shards.mkdir(parents=True, exist_ok=True)
+            self._lock = self.layout.lock.open("w")
+        except OSError as error:
+            raise InputError(f"{root} cannot hold a latent store: {error.strerror}; choose another folder") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise InputError(f"{root} is being written by another process: wait for it or choose another") from None
+        try:
+            self._rows = read_index(self.layout.index).to_pylist() if self.layout.index.exists() else []
+            self._discard_unlisted()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._ids = {row["video_id"] for row in self._rows}
+        self._pending: list[dict] = []
+        self._buffer: dict[str, Tensor] = {}
+        self._failed = False
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self._ids
+
+    def __enter__(self) -> "LatentWriter":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def add(
+        self,
+        video_id: str,
+        environment_id: str,
+        tensors: Mapping[str, Tensor | np.ndarray],
+        *,
+        fps: float,
+        size: tuple[int, int],
+        intrinsics: Intrinsics | None = None,
+        meta: dict | None = None,
+    ) -> None:
+        """Add one video: ``tensors`` holds "video" (and "image") ``[C, F, h, w]``, "c2w" ``[T, 4, 4]``, and any others.
+
+        ``size`` is (width, height) in pixels; ``meta`` must be JSON. Raises ``InputError`` for an id that is there
+        already, a name or shape that does not fit, or a full disk; what is in the store stays whole.
+        """
+        if video_id in self._ids:
+            raise InputError(f"video {video_id!r} is in {self.layout.root} already: skip it (`in` tells) or rename it")
+        if not video_id or "/" in video_id or not tensors:
+            raise InputError(f"video id {video_id!r}: give a non-empty name without '/', and at least one tensor")
+        given = {name: _as_tensor(value) for name, value in tensors.items()}
+        latents, frames = _lengths(video_id, given)
+        shapes = {name: list(tensor.shape) for name, tensor in given.items()}
+        stored = {name: _to_disk(name, tensor) for name, tensor in sorted(given.items())}
+        lens = intrinsics.vector.tolist() if intrinsics else [None] * 4
+        row = {
+            "video_id": video_id,
+            "environment_id": environment_id,
+            "frames": frames,
+            "latents": latents,
+            "width": size[0],
+            "height": size[1],
+            "fps": float(fps),
+            **dict(zip(("fx", "fy", "cx", "cy"), lens, strict=True)),
+            "tensors": json.dumps(shapes),
+            "meta": json.dumps(meta or {}),
+            "sha256": checksum(stored),
+        }
+        self._ids.add(video_id)
+        self._pending.append(row)
+        self._buffer |= {f"{video_id}/{name}": tensor for name, tensor in stored.items()}
+        if sum(tensor.nbytes for tensor in self._buffer.values()) >= self.shard_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the videos gathered so far as one shard and list them in the index."""
+        if not self._pending:
+            return
+        try:
+            shard = self.layout.shard(1 + max((_number(row["shard"]) for row in self._rows), default=-1))
+            with atomic_path(shard) as temporary:
+                _save(self._buffer, temporary)
+            rows = self._rows + [row | {"shard": shard.name} for row in self._pending]
+            with atomic_path(self.layout.index) as temporary, temporary.open("wb") as file:
+                pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), file)
+        except BaseException:
+            self._failed = True  # closing must not try again and hide this error behind a second one
+            raise
+        self._rows, self._pending, self._buffer = rows, [], {}
+
+    def close(self) -> None:
+        """Flush what is complete, also after an interruption elsewhere, and let the next writer in."""
+        try:
+            if not self._failed and not self._lock.closed:
+                self.flush()
+        finally:
+            self._lock.close()
+
+    def _discard_unlisted(self) -> None:
+        listed = {row["shard"] for row in self._rows}
+        for file in [*self.layout.shards.iterdir(), *self.layout.root.glob(".tmp-*")]:
+            if file.name not in listed and file.is_file():
+                file.unlink()
+
+
+class LatentStore:
+    """Reads the store at ``root``. Cheap to open, pickle and fork: shards are mapped on first use, in each process."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.layout = StoreLayout(Path(root))
+        if not self.layout.index.exists():
+            raise InputError(
+                f"{self.layout.root} is not a latent store (no {self.layout.index.name}): encode videos first"
+            )
+        self.videos: pa.Table = read_index(self.layout.index)
+        self._rows = {row.video_id: row for row in map(stored_video, self.videos.to_pylist())}
+        self._handles: dict[str, safe_open] = {}
+        self._pid = os.getpid()
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_handles": {}}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[StoredVideo]:
+        return iter(self._rows.values())
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self._rows
+
+    def __getitem__(self, video_id: str) -> StoredVideo:
+        """The index row of a video; ``InputError`` if it is not in the store."""
+        if video_id not in self._rows:
+            raise InputError(f"video {video_id!r} is not in {self.layout.root} ({len(self)} videos): check the id")
+        return self._rows[video_id]
+
+    def environments(self) -> dict[str, list[str]]:
+        """The video ids of each environment."""
+        found: dict[str, list[str]] = {}
+        for row in self:
+            found.setdefault(row.environment_id, []).append(row.video_id)
+        return found
+
+    def read(self, video_id: str, name: str, indices: Sequence[int] | np.ndarray | None = None) -> Tensor:
+        """Latent frames ``indices`` of "video" or "image" as ``[C, F, h, w]``; of others, rows of the first axis.
+
+        In the order asked for, repeats allowed; None reads all. Only what is asked for is read; the dtype is as stored.
+        Raises ``InputError`` for an unknown name, an index outside, and a damaged or missing shard, naming it.
+        """
+        row = self[video_id]
+        if name not in row.tensors:
+            raise InputError(f"video {video_id!r} has no tensor {name!r}: it has {', '.join(row.tensors)}")
+        wanted = None if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
+        length = row.tensors[name][1 if name in LATENTS else 0]
+        if wanted is not None and len(wanted) and not (wanted.min() >= 0 and wanted.max() < length):
+            raise InputError(f"{name!r} of video {video_id!r} has {length} entries: index {wanted.tolist()} is outside")
+        try:
+            stored = self._handle(row.shard).get_slice(f"{video_id}/{name}")
+            rows = stored[:] if wanted is None else torch.cat([stored[a:b] for a, b in _runs(wanted)] or [stored[:0]])
+        except SafetensorError as error:
+            raise self._damaged(row.shard, error) from None
+        return rearrange(rows, "F C h w -> C F h w") if name in LATENTS else rows
+
+    def verify(self) -> int:
+        """Read everything and compare checksums; the number of videos, or ``InputError`` naming what is damaged."""
+        problems = []
+        for row in self:
+            try:
+                shard = self._handle(row.shard)
+                stored = {name: shard.get_tensor(f"{row.video_id}/{name}") for name in sorted(row.tensors)}
+                if checksum(stored) != row.sha256:
+                    problems.append(f"{self.layout.shards / row.shard}: video {row.video_id!r} is not what was written")
+            except SafetensorError as error:
+                problems.append(str(self._damaged(row.shard, error)))
+            except InputError as error:
+                problems.append(str(error))
+        if problems:
+            raise InputError("\n".join(dict.fromkeys(problems)))
+        return len(self)
+
+    def _handle(self, shard: str) -> safe_open:
+        if self._pid != os.getpid():  # forked: leave the parent's handles alone
+            self._handles, self._pid = {}, os.getpid()
+        if shard not in self._handles:
+            try:
+                handle = safe_open(self.layout.shards / shard, framework="pt")
+            except (SafetensorError, OSError) as error:
+                raise self._damaged(shard, error) from None
+            while len(self._handles) >= _OPEN_SHARDS:
+                self._handles.pop(next(iter(self._handles)))
+            self._handles[shard] = handle
+        return self._handles[shard]
+
+    def _damaged(self, shard: str, error: Exception) -> InputError:
+        path = self.layout.shards / shard
+        if not path.exists():
+            return InputError(f"{path} is missing: restore it, or remove the store and encode its videos again")
+        return InputError(f"{path} is damaged ({error}): restore it, or remove the store and encode its videos again")
+
+
+def _runs(wanted: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open ranges of consecutive indices, in order: one read each."""
+    breaks = np.flatnonzero(np.diff(wanted) != 1) + 1
+    return [(int(run[0]), int(run[-1]) + 1) for run in np.split(wanted, breaks) if len(run)]
+
+
+def _as_tensor(value: Tensor | np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value.detach().cpu()
+
+
+def _to_disk(name: str, tensor: Tensor) -> Tensor:
+    """A copy of its own memory: what the caller does to the tensor afterwards must not reach the shard."""
+    laid_out = rearrange(tensor, "C F h w -> F C h w") if name in LATENTS else tensor
+    return laid_out.clone(memory_format=torch.contiguous_format)
+
+
+def _lengths(video_id: str, tensors: Mapping[str, Tensor]) -> tuple[int, int]:
+    """``(latents, frames)`` of the video, agreed on by all tensors that tell."""
+    latents = {}
+    for name, tensor in tensors.items():
+        if name in LATENTS:
+            if tensor.ndim != 4:
+                raise InputError(f"video {video_id!r}: {name!r} has shape {tuple(tensor.shape)}, not [C, F, h, w]")
+            latents[name] = tensor.shape[1]
+        elif tensor.ndim == 0:
+            raise InputError(f"video {video_id!r}: {name!r} is a scalar: put it into meta")
+    poses = tensors["c2w"].shape[0] if "c2w" in tensors else None
+    if len(set(latents.values())) > 1:
+        raise InputError(f"video {video_id!r}: the latents disagree in length: {latents}")
+    count = next(iter(latents.values()), 0 if poses is None else (poses - 1) // 4 + 1)
+    frames = poses if poses is not None else max(0, 4 * (count - 1) + 1)
+    if latents and count != (frames - 1) // 4 + 1:
+        raise InputError(
+            f"video {video_id!r}: {frames} poses do not go with {count} latents (4 frames each, 1 the first)"
+        )
+    return count, frames
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # carries the system's error only as text
+        code = next((number for number in range(1, 134) if f"(os error {number})" in str(error)), None)
+        if code is None:
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from None
+
+
+def _number(shard: str) -> int:
+    return int(Path(shard).stem.removeprefix("shard-"))
