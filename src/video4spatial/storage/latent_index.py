@@ -55,7 +55,7 @@ def checksum(stored: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in stored.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
