@@ -106,6 +106,7 @@ def trace(bvh, ox, oy, oz, dx, dy, dz, reach, any_hit):
 
     Returns its index in leaf order (-1: none), the distance, and the barycentric weights of corners 1 and 2.
     """
+    low, high, left, right, triangles = bvh.low, bvh.high, bvh.left, bvh.right, bvh.triangles
     inverse_x = 1 / dx if abs(dx) > 1e-9 else 1e9
     inverse_y = 1 / dy if abs(dy) > 1e-9 else 1e9
     inverse_z = 1 / dz if abs(dz) > 1e-9 else 1e9
@@ -116,22 +117,22 @@ def trace(bvh, ox, oy, oz, dx, dy, dz, reach, any_hit):
     while depth > 0:
         depth -= 1
         node = stack[depth]
-        a, b = (bvh.low[node, 0] - ox) * inverse_x, (bvh.high[node, 0] - ox) * inverse_x
+        a, b = (low[node, 0] - ox) * inverse_x, (high[node, 0] - ox) * inverse_x
         near, far = min(a, b), max(a, b)
-        a, b = (bvh.low[node, 1] - oy) * inverse_y, (bvh.high[node, 1] - oy) * inverse_y
+        a, b = (low[node, 1] - oy) * inverse_y, (high[node, 1] - oy) * inverse_y
         near, far = max(near, min(a, b)), min(far, max(a, b))
-        a, b = (bvh.low[node, 2] - oz) * inverse_z, (bvh.high[node, 2] - oz) * inverse_z
+        a, b = (low[node, 2] - oz) * inverse_z, (high[node, 2] - oz) * inverse_z
         near, far = max(near, min(a, b)), min(far, max(a, b))
         if far < max(near, 0.0) or near > distance:
             continue
-        if bvh.right[node] > 0:
-            stack[depth] = bvh.left[node]
-            stack[depth + 1] = bvh.right[node]
+        if right[node] > 0:
+            stack[depth] = left[node]
+            stack[depth + 1] = right[node]
             depth += 2
             continue
-        for k in range(bvh.left[node], bvh.left[node] - bvh.right[node]):
+        for k in range(left[node], left[node] - right[node]):
             # Moeller and Trumbore, "Fast, Minimum Storage Ray/Triangle Intersection", 1997
-            q = bvh.triangles[k]
+            q = triangles[k]
             px, py, pz = dy * q[8] - dz * q[7], dz * q[6] - dx * q[8], dx * q[7] - dy * q[6]
             determinant = q[3] * px + q[4] * py + q[5] * pz
             if abs(determinant) < 1e-12:

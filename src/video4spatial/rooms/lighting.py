@@ -178,8 +178,8 @@ def _bake_bounce(points, normals, patch_int, patch_float, size, bvh, triangles, 
         coarse_w, coarse_h = _coarse_size(width, height), _coarse_size(height, width)
         for a in range(coarse_w):
             for b in range(coarse_h):
-                row = int(round(a * (width - 1) / (coarse_w - 1)))
-                column = int(round(b * (height - 1) / (coarse_h - 1)))
+                row = round(a * (width - 1) / (coarse_w - 1))
+                column = round(b * (height - 1) / (coarse_h - 1))
                 red, green, blue = _gather(
                     start + row * height + column, points, normals, patch_int, patch_float, size, bvh, triangles,
                     triangle_patch, charts, lightmap, ambient, rays, seed,

@@ -98,8 +98,8 @@ def _rasterise(scene, lens, in_camera, edges, inverse_depth, nearest):
             low_v, high_v = min(w0, w1, w2) + cy - 0.5, max(w0, w1, w2) + cy - 0.5
             if high_u < 0 or low_u > width - 1 or high_v < 0 or low_v > height - 1:
                 continue
-            left, right = max(0, int(math.ceil(low_u))), min(width - 1, int(high_u))
-            top, bottom = max(0, int(math.ceil(low_v))), min(height - 1, int(high_v))
+            left, right = max(0, math.ceil(low_u)), min(width - 1, int(high_u))
+            top, bottom = max(0, math.ceil(low_v)), min(height - 1, int(high_v))
             if left > right or top > bottom:
                 continue
         inverse = 1 / determinant
@@ -138,9 +138,9 @@ def _rasterise(scene, lens, in_camera, edges, inverse_depth, nearest):
                 last = min(last, -e2 / a2)
             elif e2 < 0:
                 continue
-            start = int(math.ceil(first))
+            start = math.ceil(first)
             value = e0 + e1 + e2 + slope * start
-            for x in range(start, int(math.floor(last)) + 1):
+            for x in range(start, math.floor(last) + 1):
                 if value > inverse_depth[y, x] and value < _MOST_INVERSE_DEPTH:
                     inverse_depth[y, x] = value
                     nearest[y, x] = i
@@ -158,7 +158,7 @@ def _sample_texture(texture, u, v, footprint):
     start = LEVEL_START[level]
     u = u * side - 0.5
     v = v * side - 0.5
-    column, row = int(math.floor(u)), int(math.floor(v))
+    column, row = math.floor(u), math.floor(v)
     u -= column
     v -= row
     wrap = side - 1
@@ -174,34 +174,33 @@ def _sample_texture(texture, u, v, footprint):
     return red * red, green * green, blue * blue
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _reflection(scene, x, y, z, dx, dy, dz):
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _reflection(patch_float, patch_int, lightmap, size, windows, window_light, x, y, z, dx, dy, dz):
     """What a mirror at a point shows in a direction: the bare shell with its windows."""
-    size = scene.room_size
     patch, s, t, _ = shell_hit(size, inside(x, size[0]), inside(y, size[1]), inside(z, size[2]), dx, dy, dz)
-    red, green, blue = sample_lightmap(scene.lightmap, scene.patch_int, patch, s, t)
-    red *= scene.patch_float[patch, ALBEDO]
-    green *= scene.patch_float[patch, ALBEDO + 1]
-    blue *= scene.patch_float[patch, ALBEDO + 2]
-    for k in range(scene.windows.shape[0]):
-        window = scene.windows[k]
+    red, green, blue = sample_lightmap(lightmap, patch_int, patch, s, t)
+    red *= patch_float[patch, ALBEDO]
+    green *= patch_float[patch, ALBEDO + 1]
+    blue *= patch_float[patch, ALBEDO + 2]
+    for k in range(windows.shape[0]):
+        window = windows[k]
         if patch == int(window[0]) and window[1] < s < window[3] and window[2] < t < window[4]:
-            red, green, blue = scene.window_light[0], scene.window_light[1], scene.window_light[2]
+            red, green, blue = window_light[0], window_light[1], window_light[2]
     return red, green, blue
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _shade(scene, lens, pose, edge, triangle, x, y):
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _shade(charts, triangles, triangle_patch, triangle_normal, patch_float, patch_int, textures, lightmap, size,
+           windows, window_light, exposure, lens, pose, edge, triangle, x, y):  # fmt: skip
     """Tone-mapped colour of a triangle at the sample position (x, y)."""
-    patch = scene.triangle_patch[triangle]
-    row = scene.patch_float[patch]
+    patch = triangle_patch[triangle]
+    row = patch_float[patch]
     e0 = edge[0] * x + edge[1] * y + edge[2]
     e1 = edge[3] * x + edge[4] * y + edge[5]
     e2 = edge[6] * x + edge[7] * y + edge[8]
     z = 1 / (e0 + e1 + e2)
     e0, e1, e2 = e0 * z, e1 * z, e2 * z
-    v0, v1, v2 = scene.triangles[triangle]
-    charts = scene.charts
+    v0, v1, v2 = triangles[triangle]
     s = e0 * charts[v0, 0] + e1 * charts[v1, 0] + e2 * charts[v2, 0]
     t = e0 * charts[v0, 1] + e1 * charts[v1, 1] + e2 * charts[v2, 1]
     u = e0 * charts[v0, 2] + e1 * charts[v1, 2] + e2 * charts[v2, 2]
@@ -212,16 +211,16 @@ def _shade(scene, lens, pose, edge, triangle, x, y):
     dx = (pose[0, 0] * right + pose[0, 1] * down + pose[0, 2]) * unit
     dy = (pose[1, 0] * right + pose[1, 1] * down + pose[1, 2]) * unit
     dz = (pose[2, 0] * right + pose[2, 1] * down + pose[2, 2]) * unit
-    normal = scene.triangle_normal[triangle]
+    normal = triangle_normal[triangle]
     facing = normal[0] * dx + normal[1] * dy + normal[2] * dz
 
     samples = 0.5 + 0.5 * lens.supersample
     footprint = row[TEXELS_PER_METRE] * z * samples / lens.fx / math.sqrt(max(abs(facing), 0.05))
-    red, green, blue = _sample_texture(scene.textures[scene.patch_int[patch, TEXTURE]], u, v, footprint)
+    red, green, blue = _sample_texture(textures[patch_int[patch, TEXTURE]], u, v, footprint)
     if row[EMISSION] > 0:
         light_r = light_g = light_b = row[EMISSION]
     else:
-        light_r, light_g, light_b = sample_lightmap(scene.lightmap, scene.patch_int, patch, s, t)
+        light_r, light_g, light_b = sample_lightmap(lightmap, patch_int, patch, s, t)
     red *= row[TINT] * light_r
     green *= row[TINT + 1] * light_g
     blue *= row[TINT + 2] * light_b
@@ -230,23 +229,24 @@ def _shade(scene, lens, pose, edge, triangle, x, y):
         mirror = row[GLOSS] * (0.06 + 0.94 * grazing * grazing * grazing * grazing * grazing)  # Schlick
         far = z / unit
         shown_r, shown_g, shown_b = _reflection(
-            scene,
-            pose[0, 3] + dx * far,
-            pose[1, 3] + dy * far,
-            pose[2, 3] + dz * far,
-            dx - 2 * facing * normal[0],
-            dy - 2 * facing * normal[1],
-            dz - 2 * facing * normal[2],
-        )
+            patch_float, patch_int, lightmap, size, windows, window_light,
+            pose[0, 3] + dx * far, pose[1, 3] + dy * far, pose[2, 3] + dz * far,
+            dx - 2 * facing * normal[0], dy - 2 * facing * normal[1], dz - 2 * facing * normal[2],
+        )  # fmt: skip
         red += mirror * shown_r
         green += mirror * shown_g
         blue += mirror * shown_b
-    return tone_map(red * scene.exposure), tone_map(green * scene.exposure), tone_map(blue * scene.exposure)
+    return tone_map(red * exposure), tone_map(green * exposure), tone_map(blue * exposure)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _resolve(scene, lens, pose, edges, nearest, gamma, rgb):
     """Average the samples of every pixel, shading each patch once at the mean position of its samples."""
+    # every look-up of an array in the tuple counts its references: once a frame is enough
+    charts, triangles, triangle_patch = scene.charts, scene.triangles, scene.triangle_patch
+    triangle_normal, patch_float, patch_int = scene.triangle_normal, scene.patch_float, scene.patch_int
+    textures, lightmap, size, windows = scene.textures, scene.lightmap, scene.room_size, scene.windows
+    window_light, exposure = scene.window_light, scene.exposure
     factor = lens.supersample
     samples = factor * factor
     scale = (_GAMMA_STEPS - 0.01) / samples
@@ -260,19 +260,22 @@ def _resolve(scene, lens, pose, edges, nearest, gamma, rgb):
                 triangle = nearest[row * factor + first // factor, column * factor + first % factor]
                 if triangle < 0:
                     continue
-                patch = scene.triangle_patch[triangle]
+                patch = triangle_patch[triangle]
                 weight, y, x = 1.0, float(first // factor), float(first % factor)
                 for other in range(first + 1, samples):
                     if done >> other & 1:
                         continue
                     rival = nearest[row * factor + other // factor, column * factor + other % factor]
-                    if rival >= 0 and scene.triangle_patch[rival] == patch:
+                    if rival >= 0 and triangle_patch[rival] == patch:
                         done |= 1 << other
                         weight += 1
                         y += other // factor
                         x += other % factor
                 x, y = column * factor + x / weight, row * factor + y / weight
-                sample_r, sample_g, sample_b = _shade(scene, lens, pose, edges[triangle], triangle, x, y)
+                sample_r, sample_g, sample_b = _shade(
+                    charts, triangles, triangle_patch, triangle_normal, patch_float, patch_int, textures, lightmap,
+                    size, windows, window_light, exposure, lens, pose, edges[triangle], triangle, x, y,
+                )  # fmt: skip
                 red += weight * sample_r
                 green += weight * sample_g
                 blue += weight * sample_b

@@ -23,6 +23,7 @@ _WINDOW_COLOUR = np.array([0.6, 0.75, 0.95]) * 4.2
 _COLOURED = frozenset((*MAKERS, "door", "curtain"))
 _UNCOLOURED = frozenset(("tv",))
 _CLEAR = 0.5  # share of the surface one colour must have to be an object's colour
+_TEXTURE_GAIN = 1.25  # textures darken what they tint; a white cloth is still called white
 _NEAR_ENOUGH = 0.30  # sRGB distance within which a surface counts for a colour word
 
 
@@ -91,7 +92,7 @@ def object_box(instance_frame: np.ndarray, object_id: int) -> Box | None:
 def _with_measured_colours(objects: list[RoomObject], scene: Scene) -> list[RoomObject]:
     """Give each piece the colour word that most of its surface has, or none: a colour is measured, not promised."""
     area = np.bincount(scene.triangle_patch, scene.triangle_area, len(scene.patch_int))
-    word, distance = nearest_colour(scene.patch_float[:, ALBEDO : ALBEDO + 3])
+    word, distance = nearest_colour(scene.patch_float[:, ALBEDO : ALBEDO + 3] * _TEXTURE_GAIN)
     counts = (distance < _NEAR_ENOUGH) & (scene.patch_float[:, EMISSION] == 0)
     measured = []
     for made in objects:

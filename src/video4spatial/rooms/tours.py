@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def _route(
         if goal is not None:
             stops.append(goal.cell)
         legs = [walkable.points[[stops[0]]]]
-        legs += [walkable.route(a, b)[1:] for a, b in zip(stops, stops[1:], strict=False)]
+        legs += [walkable.route(a, b)[1:] for a, b in pairwise(stops)]
         if start is not None:
             legs = [start[None, :2], walkable.route(walkable.nearest(start), stops[0]), *legs[1:]]
         return np.concatenate(legs)
@@ -88,6 +89,8 @@ def _cut(way: np.ndarray, length: float) -> int:
 
 def _walk_along(way: np.ndarray, frames: int, fps: float, walkable: Walkable) -> np.ndarray:
     """Positions ``[T, 2]``: even pace with soft start and stop, corners cut as far as the furniture allows."""
+    if len(way) == 1:
+        return np.repeat(way, frames, 0)
     along = np.r_[0, np.linalg.norm(np.diff(way, axis=0), axis=1).cumsum()]
     u = np.linspace(0, 1, frames)
     pace = np.minimum(1, np.minimum(u, 1 - u) * 12) + 0.15
@@ -142,7 +145,13 @@ def _glances(
 
 
 def _find_goal(
-    room: Room, target: int, rng: np.random.Generator, eye: float, start: np.ndarray | None, seconds: float, speed: float
+    room: Room,
+    target: int,
+    rng: np.random.Generator,
+    eye: float,
+    start: np.ndarray | None,
+    seconds: float,
+    speed: float,
 ) -> Viewpoint:
     """The viewpoint to end at; within reach of ``start`` if there is one."""
     if start is None:
@@ -185,17 +194,18 @@ def tour(
     arguments out of range.
     """
     _check(frames, fps, speed, waypoints, start)
+    if frames == 1:
+        if start is not None:
+            return np.array(start, np.float64)[None]
+        pair = tour(room, 2, seed, fps, speed, target, waypoints)
+        return pair[:1] if target is None else pair[1:]
     rng = np.random.default_rng([room.seed, seed, 3])
     seconds = frames / fps
     eye = rng.uniform(1.35, 1.6) if start is None else float(np.clip(start[2, 3], 1.0, 1.8))
     goal = None if target is None else _find_goal(room, target, rng, eye, start, seconds, speed)
-    if frames == 1 and start is not None:
-        return np.array(start, np.float64)[None]
     begin = None if start is None else start[:3, 3]
     way = _route(room.walkable, rng, seconds * speed, goal, waypoints, begin)
-    if frames == 1 or len(way) == 1:
-        way = np.repeat(way[-1:] if goal else way[:1], 2, 0)
-    ground = _walk_along(way, max(frames, 2), fps, room.walkable)[-frames:]
+    ground = _walk_along(way, frames, fps, room.walkable)
 
     time = np.arange(frames) / fps
     steady = np.ones(frames)

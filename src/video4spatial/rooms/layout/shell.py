@@ -37,7 +37,8 @@ def _floor_material(plan: Plan) -> Material:
 def _wall_materials(plan: Plan) -> list[Material]:
     """One material a wall; one wall may be an accent of brick or of colour."""
     rng, finish = plan.rng, plan.finish
-    red, green, blue = np.clip(np.array(WALL_PAINTS[rng.integers(len(WALL_PAINTS))]) + rng.uniform(-0.04, 0.04, 3), 0, 1)
+    paint = np.array(WALL_PAINTS[rng.integers(len(WALL_PAINTS))])
+    red, green, blue = np.clip(paint + rng.uniform(-0.04, 0.04, 3), 0, 1)
     wallpaper = _WALLPAPERS[rng.integers(len(_WALLPAPERS))]
     kind = wallpaper if finish.busy() else "plaster"
     paper = finish.make(kind, (float(red), float(green), float(blue)), int(rng.integers(6)), 1.1)
