@@ -83,8 +83,11 @@ def read_red_box(
     is redder than the bands on both its sides, so a filled red area has none; the box is the rectangle whose four lines
     are reddest, found on a coarse grid and then moved pixel by pixel. Boxes narrower than about four lines are missed.
 
+    A line that runs over something red for more than 0.4 of its length is not seen, with ``before`` or without.
+
     The confidence, 0 to 1, is the share of the weakest line's length that shows, times the mean contrast of the four
-    lines (1 where they stand out by 0.35 of full red or more). Less than 0.35 is reported as None. The method is ours: the paper reads the box with a VLM.
+    lines (1 where they stand out by 0.35 of full red or more). Less than 0.35 is reported as None. The method is ours:
+    the paper reads the box with a VLM.
     """
     redness = _redness(frames)
     if before is not None and len(before):
@@ -108,7 +111,7 @@ def read_red_box(
 
 
 def _redness(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[np.ndarray, "H W"]:
-    """How red, 0 to 1, averaged over the frames. ``|G - B|`` is taken off: wood and skin lean to orange, the box not."""
+    """How red, 0 to 1, averaged over frames. ``|G - B|`` is taken off: wood and skin lean to orange, the box not."""
     total = np.zeros(frames.shape[1:3], np.float32)
     for frame in frames:
         r, g, b = rearrange(frame.astype(np.int16), "H W c -> c H W")

@@ -33,7 +33,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         _replace(temporary, path)
     except OSError as error:
-        raise (_explained(error, path, temporary) or error) from error
+        explained = _explained(error, path, temporary)
+        if explained is None:
+            raise
+        raise explained from error
     finally:
         _remove(temporary)
 
@@ -57,7 +60,7 @@ def _replace(temporary: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not os.path.islink(path):  # these two never raise, pathlib's do (a name too long)
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

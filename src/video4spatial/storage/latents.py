@@ -81,7 +81,7 @@ class LatentWriter:
         environment_id: str,
         tensors: Mapping[str, Tensor | np.ndarray],
         *,
-        fps: float,
+        fps: float | int,
         size: tuple[int, int],
         intrinsics: Intrinsics | None = None,
         meta: dict | None = None,

@@ -130,4 +130,6 @@ def camera_path(path: Path, poses: Sequence[np.ndarray], intrinsics: Intrinsics 
         raise InputError(f"{path} holds no poses: give a file with at least one")
     if intrinsics is None:
         raise InputError(f"{path} carries no intrinsics: give them, for example as a horizontal field of view")
+    if min(intrinsics.fx, intrinsics.fy, intrinsics.width, intrinsics.height) <= 0:
+        raise InputError(f"{path}: focal lengths and image size must be above 0, not {intrinsics}")
     return CameraPath(require_rigid(np.stack(poses), str(path)), intrinsics)
