@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, zoom
 
@@ -96,7 +96,7 @@ def test_box_tail_holds_the_frame():
         box_tail(frame, corners(0, 0, 9, 9), 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40)
 @given(seeds, sizes)
 def test_red_box_is_read_back(seed, size):
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def test_red_box_is_read_back(seed, size):
     assert 0.35 <= found[1] <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, sizes)
 def test_no_box_is_none(seed, size):
     rng = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def test_no_box_is_none(seed, size):
     assert read_red_box(frames, before=worn(rng, still(frames[0]))) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, sizes)
 def test_a_red_sofa_is_no_box(seed, size):
     rng = np.random.default_rng(seed)
@@ -125,12 +125,13 @@ def test_a_red_sofa_is_no_box(seed, size):
     assert read_red_box(worn(rng, still(frame))) is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds)
 def test_a_box_is_found_beside_a_red_sofa(seed):
     rng = np.random.default_rng(seed)
-    frame, sofa, box = texture(rng, 128, 208), random_box(rng, 128, 208), random_box(rng, 128, 208)
-    assume(iou(sofa, box) == 0)  # a red line on red cannot be seen
+    frame, sofa = texture(rng, 128, 208), random_box(rng, 128, 90)
+    box = random_box(rng, 128, 108)
+    box = corners(box.x0 + 100, box.y0, box.x1 + 100, box.y1)
     frame[round(sofa.y0) : round(sofa.y1), round(sofa.x0) : round(sofa.x1)] = [200, 30, 30]
     before = worn(rng, still(frame))
     found = read_red_box(worn(rng, box_tail(frame, box, 4)), before=before)

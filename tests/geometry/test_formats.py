@@ -33,7 +33,7 @@ def write(folder, name, text):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 12))
 def test_round_trip(tmp_path_factory, format, seed, count):
     rng = np.random.default_rng(seed)
