@@ -1,0 +1,1 @@
+"""Evaluation: takes videos, never models, so that baselines, ground truth and rivals come in by the same door."""
