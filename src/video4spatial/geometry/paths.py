@@ -64,7 +64,8 @@ def interpolate(waypoints: Sequence[Waypoint], frames: int) -> Float64[np.ndarra
     if len(rows) == 1:
         return np.repeat(waypoints[0].pose[None], frames, axis=0)
     rows[:, 3:] = np.unwrap(rows[:, 3:], axis=0)
-    at_frame = PchipInterpolator(_knots(rows, frames), rows)(np.arange(frames))
+    with np.errstate(over="ignore"):  # steps near the smallest float: their slope is rightly taken as 0
+        at_frame = PchipInterpolator(_knots(rows, frames), rows)(np.arange(frames))
     return np.stack([pose_from_waypoint(row[:3], *map(float, row[3:])) for row in at_frame])
 
 
