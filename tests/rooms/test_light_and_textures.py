@@ -40,8 +40,9 @@ def test_the_hierarchy_finds_what_a_search_of_all_triangles_finds():
     for _ in range(40):
         origin, direction = rng.uniform(0, 4, 3), rng.normal(size=3)
         direction /= np.linalg.norm(direction)
-        hit, distance, _, _ = trace(bvh, *origin, *direction, 9.0, False)
-        each = [trace(one, *origin, *direction, 9.0, False) for one in alone]
+        (x, y, z), (dx, dy, dz) = origin, direction
+        hit, distance, _, _ = trace(bvh, x, y, z, dx, dy, dz, 9.0, False)
+        each = [trace(one, x, y, z, dx, dy, dz, 9.0, False) for one in alone]
         distances = [found[1] if found[0] >= 0 else np.inf for found in each]
         nearest = int(np.argmin(distances))
         if hit < 0:

@@ -49,8 +49,20 @@ def to_linear(colour: Colour) -> Colour:
     return float(red) ** 2.2, float(green) ** 2.2, float(blue) ** 2.2
 
 
+_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+_WHITE = _XYZ.sum(1)
+
+
+def to_lab(linear: np.ndarray) -> np.ndarray:
+    """Linear sRGB ``[N, 3]`` to CIELAB ``[N, 3]`` (D65)."""
+    relative = np.clip(linear, 0, 1) @ _XYZ.T / _WHITE
+    root = np.where(relative > 0.008856, np.cbrt(relative), 7.787 * relative + 16 / 116)
+    x, y, z = root.T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
 def nearest_colour(linear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index into ``COLOURS`` of the word nearest to each linear colour ``[N, 3]``, and its sRGB distance ``[N]``."""
-    srgb = np.clip(linear, 0, 1) ** (1 / 2.2)
-    distance = np.linalg.norm(srgb[:, None] - np.array(list(PALETTE.values())), axis=-1)
+    """Index into ``COLOURS`` of the word nearest to each linear colour ``[N, 3]``, and its CIELAB distance ``[N]``."""
+    words = to_lab(np.array([to_linear(colour) for colour in PALETTE.values()]))
+    distance = np.linalg.norm(to_lab(linear)[:, None] - words, axis=-1)
     return distance.argmin(1), distance.min(1)

@@ -57,13 +57,14 @@ class Part:
         self.patches: list[Patch] = []
         self.current = np.eye(4)
 
-    def move_to(self, x: float = 0, y: float = 0, z: float = 0, yaw: float = 0, pitch: float = 0, roll: float = 0):
+    def move_to(
+        self, x: float = 0, y: float = 0, z: float = 0, yaw: float = 0, pitch: float = 0, roll: float = 0
+    ) -> None:
         """Set the frame of what is added next; without arguments, back to the part's own frame."""
         about_x = np.array([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]])
         about_y = np.array([[math.cos(roll), 0, math.sin(roll)], [0, 1, 0], [-math.sin(roll), 0, math.cos(roll)]])
         self.current = frame(yaw, x, y, z)
         self.current[:3, :3] = self.current[:3, :3] @ about_x @ about_y
-        return self
 
     def grid(
         self, points: np.ndarray, material: Material, normals: np.ndarray | None = None, texel: float = 0.07
@@ -72,9 +73,9 @@ class Part:
         points = np.asarray(points, float)
         if normals is None:
             normals = np.cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
-        normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
+        unit = np.asarray(normals) / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
         rotation = self.current[:3, :3].T
-        self.patches.append(Patch(points @ rotation + self.current[:3, 3], normals @ rotation, material, texel))
+        self.patches.append(Patch(points @ rotation + self.current[:3, 3], unit @ rotation, material, texel))
 
     def quad(self, origin, u, v, material: Material, texel: float = 0.07) -> None:
         """Add the parallelogram ``origin + s u + t v``; its normal is u x v."""

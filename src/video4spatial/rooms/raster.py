@@ -148,7 +148,14 @@ def _rasterise(scene, lens, in_camera, edges, inverse_depth, nearest):
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _sample_texture(texture, u, v, footprint):
+def _blend(textures, number, channel, k0, k1, k2, k3, w0, w1, w2, w3):
+    """Weighted sum of four texels in one channel."""
+    low = textures[number, k0, channel] * w0 + textures[number, k1, channel] * w1
+    return low + textures[number, k2, channel] * w2 + textures[number, k3, channel] * w3
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _sample_texture(textures, number, u, v, footprint):
     """Bilinear linear-light colour of a repeating mip-mapped texture; ``footprint`` is in texels a pixel."""
     level = 0
     while footprint > _BLUR and level < _COARSEST:
@@ -168,9 +175,9 @@ def _sample_texture(texture, u, v, footprint):
     k2, k3 = np.uint64(row_1 + column_0), np.uint64(row_1 + column_1)
     w0, w1 = (1 - u) * (1 - v) / 255.0, u * (1 - v) / 255.0
     w2, w3 = (1 - u) * v / 255.0, u * v / 255.0
-    red = texture[k0, 0] * w0 + texture[k1, 0] * w1 + texture[k2, 0] * w2 + texture[k3, 0] * w3
-    green = texture[k0, 1] * w0 + texture[k1, 1] * w1 + texture[k2, 1] * w2 + texture[k3, 1] * w3
-    blue = texture[k0, 2] * w0 + texture[k1, 2] * w1 + texture[k2, 2] * w2 + texture[k3, 2] * w3
+    red = _blend(textures, number, 0, k0, k1, k2, k3, w0, w1, w2, w3)
+    green = _blend(textures, number, 1, k0, k1, k2, k3, w0, w1, w2, w3)
+    blue = _blend(textures, number, 2, k0, k1, k2, k3, w0, w1, w2, w3)
     return red * red, green * green, blue * blue
 
 
@@ -191,16 +198,15 @@ def _reflection(patch_float, patch_int, lightmap, size, windows, window_light, x
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _shade(charts, triangles, triangle_patch, triangle_normal, patch_float, patch_int, textures, lightmap, size,
-           windows, window_light, exposure, lens, pose, edge, triangle, x, y):  # fmt: skip
+           windows, window_light, exposure, lens, pose, edges, triangle, x, y):  # fmt: skip
     """Tone-mapped colour of a triangle at the sample position (x, y)."""
     patch = triangle_patch[triangle]
-    row = patch_float[patch]
-    e0 = edge[0] * x + edge[1] * y + edge[2]
-    e1 = edge[3] * x + edge[4] * y + edge[5]
-    e2 = edge[6] * x + edge[7] * y + edge[8]
+    e0 = edges[triangle, 0] * x + edges[triangle, 1] * y + edges[triangle, 2]
+    e1 = edges[triangle, 3] * x + edges[triangle, 4] * y + edges[triangle, 5]
+    e2 = edges[triangle, 6] * x + edges[triangle, 7] * y + edges[triangle, 8]
     z = 1 / (e0 + e1 + e2)
     e0, e1, e2 = e0 * z, e1 * z, e2 * z
-    v0, v1, v2 = triangles[triangle]
+    v0, v1, v2 = triangles[triangle, 0], triangles[triangle, 1], triangles[triangle, 2]
     s = e0 * charts[v0, 0] + e1 * charts[v1, 0] + e2 * charts[v2, 0]
     t = e0 * charts[v0, 1] + e1 * charts[v1, 1] + e2 * charts[v2, 1]
     u = e0 * charts[v0, 2] + e1 * charts[v1, 2] + e2 * charts[v2, 2]
@@ -211,27 +217,27 @@ def _shade(charts, triangles, triangle_patch, triangle_normal, patch_float, patc
     dx = (pose[0, 0] * right + pose[0, 1] * down + pose[0, 2]) * unit
     dy = (pose[1, 0] * right + pose[1, 1] * down + pose[1, 2]) * unit
     dz = (pose[2, 0] * right + pose[2, 1] * down + pose[2, 2]) * unit
-    normal = triangle_normal[triangle]
-    facing = normal[0] * dx + normal[1] * dy + normal[2] * dz
+    nx, ny, nz = triangle_normal[triangle, 0], triangle_normal[triangle, 1], triangle_normal[triangle, 2]
+    facing = nx * dx + ny * dy + nz * dz
 
     samples = 0.5 + 0.5 * lens.supersample
-    footprint = row[TEXELS_PER_METRE] * z * samples / lens.fx / math.sqrt(max(abs(facing), 0.05))
-    red, green, blue = _sample_texture(textures[patch_int[patch, TEXTURE]], u, v, footprint)
-    if row[EMISSION] > 0:
-        light_r = light_g = light_b = row[EMISSION]
+    footprint = patch_float[patch, TEXELS_PER_METRE] * z * samples / lens.fx / math.sqrt(max(abs(facing), 0.05))
+    red, green, blue = _sample_texture(textures, patch_int[patch, TEXTURE], u, v, footprint)
+    if patch_float[patch, EMISSION] > 0:
+        light_r = light_g = light_b = patch_float[patch, EMISSION]
     else:
         light_r, light_g, light_b = sample_lightmap(lightmap, patch_int, patch, s, t)
-    red *= row[TINT] * light_r
-    green *= row[TINT + 1] * light_g
-    blue *= row[TINT + 2] * light_b
-    if row[GLOSS] > 0 and facing < 0:
+    red *= patch_float[patch, TINT] * light_r
+    green *= patch_float[patch, TINT + 1] * light_g
+    blue *= patch_float[patch, TINT + 2] * light_b
+    if patch_float[patch, GLOSS] > 0 and facing < 0:
         grazing = 1 + facing
-        mirror = row[GLOSS] * (0.06 + 0.94 * grazing * grazing * grazing * grazing * grazing)  # Schlick
+        mirror = patch_float[patch, GLOSS] * (0.06 + 0.94 * grazing * grazing * grazing * grazing * grazing)  # Schlick
         far = z / unit
         shown_r, shown_g, shown_b = _reflection(
             patch_float, patch_int, lightmap, size, windows, window_light,
             pose[0, 3] + dx * far, pose[1, 3] + dy * far, pose[2, 3] + dz * far,
-            dx - 2 * facing * normal[0], dy - 2 * facing * normal[1], dz - 2 * facing * normal[2],
+            dx - 2 * facing * nx, dy - 2 * facing * ny, dz - 2 * facing * nz,
         )  # fmt: skip
         red += mirror * shown_r
         green += mirror * shown_g
@@ -274,7 +280,7 @@ def _resolve(scene, lens, pose, edges, nearest, gamma, rgb):
                 x, y = column * factor + x / weight, row * factor + y / weight
                 sample_r, sample_g, sample_b = _shade(
                     charts, triangles, triangle_patch, triangle_normal, patch_float, patch_int, textures, lightmap,
-                    size, windows, window_light, exposure, lens, pose, edges[triangle], triangle, x, y,
+                    size, windows, window_light, exposure, lens, pose, edges, triangle, x, y,
                 )  # fmt: skip
                 red += weight * sample_r
                 green += weight * sample_g

@@ -24,7 +24,7 @@ _COLOURED = frozenset((*MAKERS, "door", "curtain"))
 _UNCOLOURED = frozenset(("tv",))
 _CLEAR = 0.5  # share of the surface one colour must have to be an object's colour
 _TEXTURE_GAIN = 1.25  # textures darken what they tint; a white cloth is still called white
-_NEAR_ENOUGH = 0.30  # sRGB distance within which a surface counts for a colour word
+_NEAR_ENOUGH = 28.0  # CIELAB distance within which a surface counts for a colour word
 
 
 @dataclass(frozen=True)
