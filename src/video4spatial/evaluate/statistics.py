@@ -25,8 +25,8 @@ def bootstrap_interval(
 ) -> Interval:
     """Mean of ``values`` and its percentile bootstrap interval: cases are drawn again, with replacement.
 
-    Deterministic in ``seed``. One value, or equal ones, give an interval of no width. Raises ``InputError`` if there are
-    none, if one is NaN or infinite (a missing measurement is never dropped in silence), or an option is out of range.
+    Deterministic in ``seed``. One value, or equal ones, give an interval of no width. Raises ``InputError`` if there
+    are none, one is NaN or infinite (nothing is dropped in silence), or an option is out of range.
     """
     sample = _checked(values, level)
     if resamples < 1:

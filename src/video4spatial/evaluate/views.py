@@ -26,10 +26,14 @@ _MARGIN = 0.1  # metres to the walls
 
 
 class View(NamedTuple):
-    """A pose ``[4, 4]`` and how well its view resembles the frame: PSNR at 48x32 in dB, mean brightness aside."""
+    """A pose ``[4, 4]`` and how well its view resembles the frame.
+
+    ``likeness`` in dB, at 48x32, mean brightness aside: the frame's own variance over the squared error. It is PSNR
+    less the PSNR that a flat image would reach, so that a frame of bare wall resembles nothing just for being plain.
+    """
 
     c2w: np.ndarray
-    psnr: float
+    likeness: float
 
 
 class RoomViews:
@@ -56,7 +60,7 @@ class RoomViews:
         rng = np.random.default_rng(seed)
         found = [self._refined(self.poses[k], error[k], wanted, rng) for k in self._starts(error)]
         best, least = min(found, key=lambda pair: pair[1])
-        return View(best, float(10 * np.log10(255**2 / max(least, 1e-3))))
+        return View(best, float(10 * np.log10(max(np.square(wanted).mean(), 1e-3) / max(least, 1e-3))))
 
     def _starts(self, error: Float[np.ndarray, " N"]) -> list[int]:
         """The best candidates that are not about the same view as a better one."""
