@@ -22,7 +22,7 @@ from video4spatial.rooms.viewpoint import Reach, Viewpoint, find_viewpoint
 from video4spatial.rooms.walkable import Walkable
 from video4spatial.schema import InputError
 
-_TURN = math.radians(62)  # of gaze a second; with the shake and the tilt it stays below 75 degrees
+_TURN = math.radians(60)  # of gaze a second; with the shake and the tilt it stays below 75 degrees
 _TILT = math.radians(24)
 _APPROACH = 1.6  # seconds before the end at which the gaze goes to the target
 _HASTE = 1.3  # how much faster one may walk to reach a target from a given start
