@@ -1,16 +1,15 @@
 """Rooms: made from a seed, rendered from any pose, and known down to every object in them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from video4spatial.rooms.compiled import ALBEDO, EMISSION, OBJECT, Scene, compile_scene
-from video4spatial.rooms.furniture import MAKERS
+from video4spatial.rooms.colours import with_measured_colours
+from video4spatial.rooms.compiled import ALBEDO, EMISSION, Scene, compile_scene
 from video4spatial.rooms.layout import lay_out
 from video4spatial.rooms.layout.plan import RoomObject
 from video4spatial.rooms.lighting import bake
-from video4spatial.rooms.palette import COLOURS, nearest_colour
 from video4spatial.rooms.phrases import Target, describe, unique_targets
 from video4spatial.rooms.pointcloud import PointCloud, sample_points
 from video4spatial.rooms.raster import draw
@@ -20,11 +19,6 @@ from video4spatial.schema import Box, InputError, Intrinsics
 
 _MID_GREY = 0.34  # exposed luminance of the median of the shell
 _WINDOW_COLOUR = np.array([0.6, 0.75, 0.95]) * 4.2
-_COLOURED = frozenset((*MAKERS, "door", "curtain"))
-_UNCOLOURED = frozenset(("tv",))
-_CLEAR = 0.5  # share of the surface one colour must have to be an object's colour
-_TEXTURE_GAIN = 1.25  # textures darken what they tint; a white cloth is still called white
-_NEAR_ENOUGH = 28.0  # CIELAB distance within which a surface counts for a colour word
 
 
 @dataclass(frozen=True)
@@ -89,24 +83,6 @@ def object_box(instance_frame: np.ndarray, object_id: int) -> Box | None:
     return Box(float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
 
 
-def _with_measured_colours(objects: list[RoomObject], scene: Scene) -> list[RoomObject]:
-    """Give each piece the colour word that most of its surface has, or none: a colour is measured, not promised."""
-    area = np.bincount(scene.triangle_patch, scene.triangle_area, len(scene.patch_int))
-    word, distance = nearest_colour(scene.patch_float[:, ALBEDO : ALBEDO + 3] * _TEXTURE_GAIN)
-    counts = (distance < _NEAR_ENOUGH) & (scene.patch_float[:, EMISSION] == 0)
-    measured = []
-    for made in objects:
-        if made.category not in _COLOURED or made.category in _UNCOLOURED:
-            measured.append(made)
-            continue
-        own = scene.patch_int[:, OBJECT] == made.id
-        share = np.bincount(word[own & counts], area[own & counts], len(COLOURS))
-        best = int(share.argmax())
-        clear = share[best] > _CLEAR * area[own].sum()
-        measured.append(replace(made, colour=COLOURS[best] if clear else ""))
-    return measured
-
-
 def _expose(scene: Scene) -> None:
     """Set the exposure to the median luminance of the shell; emitters are given as they shall look."""
     shell = scene.texel_patch < 6
@@ -135,5 +111,5 @@ def make_room(seed: int, difficulty: float = 1.0, quality: float = 1.0, rays: in
     scene = compile_scene(plan.items, atlas, plan.size, quality)
     bake(scene, plan.lights, plan.windows, plan.sun, seed, rays)
     _expose(scene)
-    objects = _with_measured_colours(plan.objects, scene)
+    objects = with_measured_colours(plan.objects, scene)
     return Room(seed, difficulty, plan.theme, plan.size, objects, scene, floor.taken)

@@ -17,7 +17,6 @@ def bed(part: Part, finish: Finishes, colour: Colour, rng: np.random.Generator) 
     part.box(0, 0, 0.1, width + 0.06, length, 0.2, wood)
     add_legs(part, width, length, 0.1, 0.08, wood)
     part.box(0, -length / 2 - 0.02, 0, width + 0.08, 0.06, rng.uniform(0.8, 1.1), wood)
-    # the mattress ends under the cover: what is hidden would count for the bed's colour
     part.soft(0, 0.4 - length / 2, 0.28, width, 0.76, 0.24, linen, 0.15, 16, 8)
     part.soft(0, 0.28, 0.31, width + 0.05, length - 0.55, 0.25, cover, 0.16, 16, 8)
     for side in (0,) if width < 1.2 else (-1, 1):
