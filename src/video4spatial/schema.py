@@ -26,6 +26,24 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message names the file or option and the remedy (exit code 2)."""
 
 
+TIME_STRIDE = 4  # source frames a latent frame (after the first)
+SPACE_STRIDE = 16  # pixels a latent cell
+SIZE_MULTIPLE = 32  # the VAE's stride of 16 times the transformer's patch of 2
+DEFAULT_SCENE = "a room"
+
+
+def grounding_sentence(target: str, scene: str = DEFAULT_SCENE) -> str:
+    """The paper's instruction sentence (Section 4.1) about ``target``, e.g. "the red armchair"."""
+    return f"The camera moves across {scene}. Finally, it focuses on {target} in the center of the frame."
+
+
+def require_size(width: int, height: int, name: str = "size") -> None:
+    """Raise unless both sides divide by 32."""
+    if width < SIZE_MULTIPLE or height < SIZE_MULTIPLE or width % SIZE_MULTIPLE or height % SIZE_MULTIPLE:
+        near = [max(SIZE_MULTIPLE, round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE) for side in (width, height)]
+        raise InputError(f"{name} is {width}x{height}, but both sides must divide by 32: use {near[0]}x{near[1]}")
+
+
 def require_4k_plus_1(frames: int, name: str = "frames") -> int:
     """Return ``frames`` if it is 4k + 1 (the VAE's causal stride), else raise naming the nearest usable counts."""
     if frames < 1 or frames % 4 != 1:

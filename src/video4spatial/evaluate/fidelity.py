@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
@@ -14,7 +14,7 @@ _SSIM_WINDOW = 11  # pixels (Wang et al. 2004)
 _BATCH = 32  # frames at once: bounds the memory
 
 
-def psnr(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 3"]) -> float:
+def psnr(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T2 H2 W2 3"]) -> float:
     """Peak signal-to-noise ratio in dB of two videos: the mean over frames, without the first.
 
     The first frame is given to the model, so it would only flatter; it is excluded. Identical frames count 100 dB, and
@@ -23,7 +23,7 @@ def psnr(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 3"]) -> fl
     return float(psnr_of_frames(a, b).mean())
 
 
-def ssim(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 3"]) -> float:
+def ssim(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T2 H2 W2 3"]) -> float:
     """Structural similarity, at most 1, of two videos: the mean over frames, without the first, which is given.
 
     Gaussian window of 11 pixels, sigma 1.5, K = (0.01, 0.03), over the RGB channels (Wang et al., "Image Quality
@@ -33,7 +33,7 @@ def ssim(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 3"]) -> fl
     return float(ssim_of_frames(a, b).mean())
 
 
-def psnr_of_frames(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 3"]) -> Float[np.ndarray, " T1"]:
+def psnr_of_frames(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T2 H2 W2 3"]) -> Float32[np.ndarray, "T-1"]:
     """``psnr`` of each frame but the first: T - 1 values in dB."""
     values = [
         peak_signal_noise_ratio(x, y, data_range=(0.0, 1.0), reduction="none", dim=(1, 2, 3)) for x, y in _pairs(a, b)
@@ -41,7 +41,7 @@ def psnr_of_frames(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 
     return torch.cat(values).clamp(max=PSNR_CAP).numpy()
 
 
-def ssim_of_frames(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T H W 3"]) -> Float[np.ndarray, " T1"]:
+def ssim_of_frames(a: UInt8[np.ndarray, "T H W 3"], b: UInt8[np.ndarray, "T2 H2 W2 3"]) -> Float32[np.ndarray, "T-1"]:
     """``ssim`` of each frame but the first: T - 1 values."""
     if min(a.shape[1:3]) < _SSIM_WINDOW:
         raise InputError(f"SSIM needs frames of at least {_SSIM_WINDOW} pixels a side, not {a.shape[2]}x{a.shape[1]}")

@@ -21,7 +21,7 @@ class Interval(NamedTuple):
 
 
 def bootstrap_interval(
-    values: Sequence[float] | np.ndarray, resamples: int = 10_000, level: float = 0.95, seed: int = 0
+    values: Sequence[float | int] | np.ndarray, resamples: int = 10_000, level: float = 0.95, seed: int = 0
 ) -> Interval:
     """Mean of ``values`` and its percentile bootstrap interval: cases are drawn again, with replacement.
 
@@ -42,8 +42,8 @@ def bootstrap_interval(
 
 
 def paired_difference(
-    a: Sequence[float] | np.ndarray,
-    b: Sequence[float] | np.ndarray,
+    a: Sequence[float | int] | np.ndarray,
+    b: Sequence[float | int] | np.ndarray,
     resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
@@ -77,7 +77,7 @@ def rate_interval(
     return bootstrap_interval(sample, resamples, level, seed)
 
 
-def _checked(values: Sequence[float] | np.ndarray, level: float) -> Float64[np.ndarray, " n"]:
+def _checked(values: Sequence[float | int] | np.ndarray, level: float) -> Float64[np.ndarray, " n"]:
     sample = np.asarray(values, np.float64)
     if sample.ndim != 1 or not len(sample):
         raise InputError(f"an interval needs a list of at least one value, not an array of shape {sample.shape}")

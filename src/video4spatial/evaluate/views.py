@@ -58,11 +58,11 @@ class RoomViews:
         wanted = _without_mean(shrink(frame)[None])
         error = _mse(self.low, wanted)
         rng = np.random.default_rng(seed)
-        found = [self._refined(self.poses[k], error[k], wanted, rng) for k in self._starts(error)]
+        found = [self._refined(self.poses[k], float(error[k]), wanted, rng) for k in self._starts(error)]
         best, least = min(found, key=lambda pair: pair[1])
         return View(best, float(10 * np.log10(max(np.square(wanted).mean(), 1e-3) / max(least, 1e-3))))
 
-    def _starts(self, error: Float[np.ndarray, " N"]) -> list[int]:
+    def _starts(self, error: Float32[np.ndarray, " N"]) -> list[int]:
         """The best candidates that are not about the same view as a better one."""
         chosen: list[int] = []
         for k in np.argsort(error, kind="stable"):
@@ -80,7 +80,7 @@ class RoomViews:
     def _refined(
         self, pose: np.ndarray, error: float, wanted: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, float]:
-        best, least = np.array([*pose[:3, 3], *gaze_of_pose(pose)]), float(error)
+        best, least = np.array([*pose[:3, 3], *gaze_of_pose(pose)]), error
         step = _FIRST_STEP
         for _ in range(_ROUNDS):
             moved = best + step * rng.standard_normal((_TRIES, 6))

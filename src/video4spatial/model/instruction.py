@@ -1,4 +1,4 @@
-"""Instructions as the transformer takes them: a sentence's embeddings, a camera path's packed Pluecker maps."""
+"""Sentences as the transformer takes them. (A camera path's Pluecker maps: ``geometry.camera_maps``.)"""
 
 import re
 from typing import Any
@@ -7,17 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video4spatial.geometry.cameras import pack_plucker, plucker
-from video4spatial.model.latents import SPACE_STRIDE
-from video4spatial.schema import CameraPath, InputError, require_4k_plus_1
+from video4spatial.schema import InputError
 
 MAX_TOKENS = 512
-DEFAULT_SCENE = "a room"
-
-
-def grounding_sentence(target: str, scene: str = DEFAULT_SCENE) -> str:
-    """The paper's instruction sentence (Section 4.1) about ``target``, e.g. "the red armchair"."""
-    return f"The camera moves across {scene}. Finally, it focuses on {target} in the center of the frame."
 
 
 def require_known_words(tokenizer: Any, text: str, option: str = "instruction") -> str:
@@ -51,15 +43,3 @@ def encode_text(
     tokens = tokenizer(texts, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
     ids, mask = tokens.input_ids.to(text_encoder.device), tokens.attention_mask.to(text_encoder.device)
     return text_encoder(ids, mask).last_hidden_state * mask[..., None]
-
-
-def camera_maps(path: CameraPath, height: int, width: int) -> Float[Tensor, "24 F h w"]:
-    """Packed Pluecker maps of ``path`` on the latent grid of a ``width`` x ``height`` video.
-
-    Poses are taken as they are: make them relative to the reference frame first (``geometry.poses.relative_to``).
-    Source: paper, Section 3.3; packing of four frames a latent is this project's choice.
-    """
-    require_4k_plus_1(len(path), "the camera path's length")
-    rows, columns = height // SPACE_STRIDE, width // SPACE_STRIDE
-    maps = plucker(path.c2w, path.intrinsics.resized(columns, rows), rows, columns)
-    return torch.as_tensor(pack_plucker(maps)).float()

@@ -11,18 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video4spatial.schema import InputError, require_4k_plus_1
-
-TIME_STRIDE = 4
-SPACE_STRIDE = 16
-SIZE_MULTIPLE = 32  # VAE stride 16 times the transformer's patch of 2
-
-
-def require_size(width: int, height: int, name: str = "size") -> None:
-    """Raise unless both sides divide by 32 (VAE stride 16 times patch 2)."""
-    if width < SIZE_MULTIPLE or height < SIZE_MULTIPLE or width % SIZE_MULTIPLE or height % SIZE_MULTIPLE:
-        near = [max(SIZE_MULTIPLE, round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE) for side in (width, height)]
-        raise InputError(f"{name} is {width}x{height}, but both sides must divide by 32: use {near[0]}x{near[1]}")
+from video4spatial.schema import require_4k_plus_1, require_size
 
 
 def to_signal(frames: UInt8[np.ndarray, "T H W 3"] | UInt8[Tensor, "T H W 3"]) -> Float[Tensor, "3 T H W"]:

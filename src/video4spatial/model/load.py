@@ -39,6 +39,18 @@ def resolve_model(name: str | Path) -> Path:
     )
 
 
+def resolve_part(name: str | Path, part: str) -> Path:
+    """The folder of one part ("vae", "transformer") of a shipped model, a pipeline, or a run.
+
+    Raises:
+        InputError: there is none.
+    """
+    for folder in (SHIPPED / str(name) / part, Path(name) / part, Path(name)):
+        if (folder / "config.json").is_file():
+            return folder
+    raise InputError(f"{name!s}: no {part} is there; give a shipped model's name, a pipeline folder or a run's folder")
+
+
 def small_vae(width: int = 48) -> AutoencoderKLWan:
     """A VAE with Wan2.2's strides (4, 16, 16) and 48 channels, but patches of 4 pixels and two down blocks.
 

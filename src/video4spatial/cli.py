@@ -1,0 +1,269 @@
+"""The command line: one command a verb. Heavy imports happen inside the commands, so that help is instant."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from video4spatial import __version__
+from video4spatial.schema import CameraPath, InputError
+
+if TYPE_CHECKING:
+    from video4spatial.sample.pipeline import Video4SpatialPipeline
+    from video4spatial.sample.session import EncodedScene, Result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command. Exit code 2 and one line for anything the user gave that cannot be used."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"video4spatial {options.command}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="video4spatial",
+        description="From a walk-through video alone: go to a named object, or follow a camera path, in the same place.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(run=run)
+        return sub
+
+    ground = command("ground", run_ground, "Go to a named object and draw a red box on it.")
+    ground.add_argument("context", metavar="CONTEXT", help="walk-through video (or folder of images)")
+    ground.add_argument("instruction", metavar="INSTRUCTION", help="the object, for example 'the red armchair'")
+    ground.add_argument("--scene", metavar="TEXT", help="what the place is, for example 'a bedroom with two windows'")
+    ground.add_argument("--json", metavar="FILE", help="write the answer (box, frame, confidence) here as well")
+    add_sampling_options(ground)
+
+    navigate = command("navigate", run_navigate, "Follow a camera path through the place.")
+    navigate.add_argument("context", metavar="CONTEXT", help="walk-through video (or folder of images)")
+    navigate.add_argument(
+        "path", metavar="PATH|PRESET", help="waypoints (.csv, .json), transforms.json, COLMAP, TUM, RealEstate10K; or "
+        "turn-left, turn-right, orbit, forward, backward, look-around, 360, still",
+    )
+    navigate.add_argument("--format", help="the path file's format, where its name does not tell")
+    navigate.add_argument("--degrees", type=float, help="how far a preset turns")
+    navigate.add_argument("--metres", type=float, help="how far a preset moves")
+    navigate.add_argument("--fov", type=float, help="horizontal field of view in degrees, for paths that give none")
+    navigate.add_argument("--json", metavar="FILE", help="write the settings here as well")
+    add_sampling_options(navigate)
+
+    rooms = command("rooms", run_rooms, "Render a walk through a procedural room.")
+    rooms.add_argument("seed", type=int, metavar="SEED", help="which room")
+    rooms.add_argument("out", metavar="OUT.mp4")
+    rooms.add_argument("--size", default="416x256", metavar="WxH", help="default %(default)s")
+    rooms.add_argument("--frames", type=int, default=161, help="default %(default)s")
+    rooms.add_argument("--fps", type=float, default=16.0, help="default %(default)s")
+    rooms.add_argument("--difficulty", type=float, default=1.0, help="0 (few, plain things) to 1; default %(default)s")
+    rooms.add_argument("--tour", type=int, default=0, metavar="N", help="which walk through the room; default 0")
+    rooms.add_argument("--target", metavar="PHRASE", help="end the walk at this object, for example 'red armchair'")
+    rooms.add_argument("--poses", metavar="FILE", help="write the camera path (.json, .csv, transforms.json, .tum)")
+    rooms.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
+
+    train = command("train", run_train, "Train by a recipe, or go on with a run.")
+    train.add_argument("recipe", nargs="?", metavar="RECIPE", help="rooms:vae_cpu, ... or my_recipe.py:function")
+    train.add_argument("--out", metavar="DIR", help="the run's folder (default runs/RECIPE)")
+    train.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    train.add_argument("--minutes", type=float, help="stop after this many minutes of training")
+    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. optim.lr=3e-4")
+    train.add_argument("--list", action="store_true", help="list the recipes")
+
+    evaluate = command("evaluate", run_evaluate, "Measure a model on held-out rooms, with baselines.")
+    evaluate.add_argument("--model", default="rooms-small", help="default %(default)s")
+    evaluate.add_argument("--cases", type=int, default=32, help="cases a task; default %(default)s")
+    evaluate.add_argument("--out", required=True, metavar="DIR", help="results go here; a rerun goes on")
+    evaluate.add_argument("--steps", type=int, help="sampling steps (default: the model's)")
+    evaluate.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
+    evaluate.add_argument("--seed", type=int, default=0, help="default %(default)s")
+
+    demo = command("demo", run_demo, "Render a room, run both tasks in it, and make a page of the results.")
+    demo.add_argument("--out", default="demo", metavar="DIR", help="default %(default)s")
+    demo.add_argument("--model", default="rooms-small", help="default %(default)s")
+    demo.add_argument("--room", type=int, default=1_000_007, help="room seed; default %(default)s, never trained on")
+    return parser
+
+
+def add_sampling_options(parser: argparse.ArgumentParser) -> None:
+    """What ``ground`` and ``navigate`` share."""
+    parser.add_argument("-o", "--out", required=True, metavar="OUT.mp4", help="the video to write")
+    parser.add_argument("--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s")
+    parser.add_argument("--first-frame", metavar="IMAGE", help="where to start (default: the video's last frame)")
+    parser.add_argument("--steps", type=int, help="sampling steps")
+    parser.add_argument("--guidance", type=float, help="scale of joint guidance over context and instruction; 1 is off")
+    parser.add_argument("--context-latents", type=int, metavar="N", help="latents of the video to look at; 0: none")
+    parser.add_argument("--frames", type=int, help="length of the clip, 4k+1")
+    parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+
+
+def quiet_libraries() -> None:
+    """Keep model libraries from printing their own progress and advice into a command's output."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def load_pipeline(name: str) -> "Video4SpatialPipeline":
+    """The pipeline, on the GPU where there is one."""
+    import torch
+
+    quiet_libraries()
+    from video4spatial.sample.pipeline import Video4SpatialPipeline
+
+    pipeline = Video4SpatialPipeline.from_pretrained(name)
+    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def require_writable_video(path: str) -> None:
+    """Say at once, not after minutes, that the output cannot be written."""
+    from video4spatial.storage.video import require_video_name
+
+    require_video_name(path)
+
+
+def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
+    """Encode the context and generate; ``instruction`` goes to the pipeline."""
+    pipeline = load_pipeline(options.model)
+    scene: EncodedScene = pipeline.encode_context(options.context, first_frame=options.first_frame)
+    if "path" in instruction:
+        instruction["path"] = instruction["path"](pipeline)
+    return pipeline(
+        scene,
+        seed=options.seed,
+        steps=options.steps,
+        guidance=options.guidance,
+        context_latents=options.context_latents,
+        frames=options.frames,
+        **instruction,
+    )
+
+
+def run_ground(options: argparse.Namespace) -> None:
+    require_writable_video(options.out)
+    result = ask(options, instruction=options.instruction, scene_description=options.scene)
+    result.save(options.out)
+    if options.json:
+        result.save_json(options.json)
+    if result.found is None:
+        print(f"not found: no box was drawn for {options.instruction!r}; the video is in {options.out}")
+        return
+    box, found = result.found.box, result.found
+    corners = f"({box.x0:.0f}, {box.y0:.0f}) to ({box.x1:.0f}, {box.y1:.0f})"
+    print(f"{found.label}: box {corners} in frame {found.frame}, confidence {found.confidence:.2f}; {options.out}")
+
+
+def run_navigate(options: argparse.Namespace) -> None:
+    require_writable_video(options.out)
+    result = ask(options, path=lambda pipeline: camera_path(options, pipeline))
+    result.save(options.out)
+    if options.json:
+        result.save_json(options.json)
+    print(f"{len(result.frames)} frames at {result.fps:g} fps; {options.out}")
+
+
+def camera_path(options: argparse.Namespace, pipeline: "Video4SpatialPipeline") -> CameraPath:
+    """The path of a file or a preset, one pose a frame."""
+    from video4spatial.geometry.formats import load_path
+    from video4spatial.geometry.paths import preset
+    from video4spatial.schema import Intrinsics, require_4k_plus_1
+
+    frames = require_4k_plus_1(options.frames or pipeline.config.frames)
+    lens = pipeline.intrinsics
+    if options.fov is not None:
+        lens = Intrinsics.from_horizontal_fov(options.fov, lens.width, lens.height)
+    if Path(options.path).exists() or Path(options.path).suffix:
+        return load_path(options.path, lens, options.format, frames)
+    return CameraPath(preset(options.path, frames, options.degrees, options.metres), lens)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "416x256" as (width, height), both even."""
+    width, sign, height = text.lower().partition("x")
+    if not (sign and width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise InputError(f"--size is {text!r}: write it as WIDTHxHEIGHT, for example 416x256")
+    if int(width) % 2 or int(height) % 2:
+        raise InputError(f"--size is {text!r}: both sides must be even, for H.264")
+    return int(width), int(height)
+
+
+def run_rooms(options: argparse.Namespace) -> None:
+    from video4spatial.geometry.formats import save_path
+    from video4spatial.rooms import make_room, tour
+    from video4spatial.schema import Clip, Intrinsics
+    from video4spatial.storage.sheet import contact_sheet, write_image
+    from video4spatial.storage.video import write_video
+
+    width, height = parse_size(options.size)
+    require_writable_video(options.out)
+    room = make_room(options.seed, difficulty=options.difficulty)
+    target = None
+    if options.target is not None:
+        phrases = {t.phrase: t.object_id for t in room.targets()}
+        wanted = options.target.lower().removeprefix("the ")
+        if wanted not in phrases:
+            raise InputError(f"--target {options.target!r} is not in room {options.seed}: it has {', '.join(phrases)}")
+        target = phrases[wanted]
+    lens = Intrinsics.from_horizontal_fov(72.0, width, height)
+    c2w = tour(room, options.frames, seed=options.tour, fps=options.fps, target=target)
+    clip = Clip(room.render(c2w, lens).rgb, options.fps)
+    write_video(options.out, clip)
+    if options.poses:
+        save_path(options.poses, CameraPath(c2w, lens))
+    if options.sheet:
+        write_image(options.sheet, contact_sheet({f"room {options.seed}: {room.describe()}": clip.frames}))
+    print(f"{room.describe()}; {len(clip)} frames in {options.out}")
+    print("it holds: " + ", ".join(t.phrase for t in room.targets()))
+
+
+def run_train(options: argparse.Namespace) -> None:
+    from video4spatial.train.recipes import known_recipes
+
+    if options.list:
+        print("\n".join(known_recipes()))
+        return
+    if (options.recipe is None) == (options.resume is None):
+        raise InputError(f"give a RECIPE or --resume DIR. Recipes: {', '.join(known_recipes())}")
+    quiet_libraries()
+    from video4spatial.commands.train import train_run
+
+    train_run(options.recipe, options.resume, options.out, options.minutes, options.set)
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    pipeline = load_pipeline(options.model)
+    from video4spatial.commands.evaluate import evaluate_pipeline
+
+    evaluate_pipeline(pipeline, options)
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    pipeline = load_pipeline(options.model)
+    from video4spatial.commands.demo import make_demo
+
+    make_demo(pipeline, Path(options.out), options.room)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

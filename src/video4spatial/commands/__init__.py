@@ -1,0 +1,1 @@
+"""Commands that join floors which do not know one another: training with previews, evaluation of a pipeline, demo."""

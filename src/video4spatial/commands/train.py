@@ -1,0 +1,114 @@
+"""``video4spatial train``: a recipe's run, with previews sampled by the model as it is, saved as a pipeline at the end."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from video4spatial.data.rooms import plain_video
+from video4spatial.model.load import sampler
+from video4spatial.sample.pipeline import Video4SpatialPipeline
+from video4spatial.schema import InputError
+from video4spatial.storage.artifacts import RunLayout
+from video4spatial.storage.sheet import contact_sheet, write_image
+from video4spatial.train.config import RunConfig, TransformerRun, VaeRun, override
+from video4spatial.train.loop import Trainer, read_config
+from video4spatial.train.recipes import load_recipe
+from video4spatial.train.stream import validation_seeds
+from video4spatial.train.transformer import TransformerTask
+from video4spatial.train.vae import VaeTask
+
+KINDS: dict[str, type[RunConfig]] = {"vae": VaeRun, "transformer": TransformerRun}
+PREVIEW_STEPS = 12
+
+
+def train_run(
+    recipe: str | None, resume: str | None, out: str | None, minutes: float | None, settings: list[str]
+) -> Path:
+    """Run ``recipe`` in ``out``, or go on with the run in ``resume``; the folder of the run.
+
+    Raises:
+        InputError: an unknown recipe or key; ``out`` holds a run already; nothing to resume.
+    """
+    if resume is not None:
+        root, config = Path(resume), read_config(Path(resume), KINDS)
+    else:
+        config = load_recipe(recipe or "")
+        root = Path(out or f"runs/{(recipe or '').replace(':', '-').replace('/', '-')}")
+        if RunLayout(root).latest_checkpoint() is not None:
+            raise InputError(f"--out {root} holds a run already: go on with it by --resume {root}, or choose another")
+    config = override(config, settings)
+    if minutes is not None:
+        config = dataclasses.replace(config, minutes=minutes)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    root.mkdir(parents=True, exist_ok=True)
+
+    task = VaeTask(config) if isinstance(config, VaeRun) else TransformerTask(_transformer_run(config))
+    try:
+        trainer = Trainer(task, config, root)
+        if resume is not None:
+            trainer.resume()
+        previews = isinstance(task, TransformerTask) and task.config.previews
+        trainer.run(lambda step: save_preview(task, root, step) if previews else None)
+        if isinstance(task, TransformerTask):
+            export_pipeline(task, root)
+    finally:
+        task.close()
+    return root
+
+
+def _transformer_run(config: RunConfig) -> TransformerRun:
+    assert isinstance(config, TransformerRun)
+    return config
+
+
+def pipeline_of(task: TransformerTask) -> Video4SpatialPipeline:
+    """A pipeline around the task's own modules, with the defaults its training implies."""
+    window, rooms = task.config.window, task.config.stream.rooms
+    pipeline = Video4SpatialPipeline(
+        tokenizer=task.tokenizer,
+        text_encoder=task.text_encoder,
+        vae=task.codec.vae,
+        scheduler=sampler(),
+        transformer=task.model,
+        context_gap=task.config.gap,
+        width=rooms.width,
+        height=rooms.height,
+        fps=rooms.fps,
+        fov=rooms.fov,
+        frames=4 * (window.target - 1) + 1,
+        tail_frames=rooms.tail_frames,
+        context_latents=max(window.context),
+        steps=30,
+        guidance=3.0,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def save_preview(task: TransformerTask, root: Path, step: int) -> None:
+    """A contact sheet of both tasks in a validation room, by the averaged weights."""
+    room = task.config.stream.rooms.room(validation_seeds(1)[0])
+    pipeline = pipeline_of(task)
+    video = plain_video(room, task.config.stream.rooms, seed=5)
+    scene = pipeline.encode_context(video.clip)
+    phrase = room.targets()[0].phrase
+    rows: dict[str, np.ndarray] = {
+        "context": video.clip.frames,
+        f"ground: {phrase}": pipeline(scene, f"the {phrase}", steps=PREVIEW_STEPS).frames,
+        "navigate: turn-right": pipeline(scene, path="turn-right", steps=PREVIEW_STEPS).frames,
+    }
+    layout = RunLayout(root)
+    write_image(layout.preview(step).with_suffix(".png"), contact_sheet(rows))
+
+
+def export_pipeline(task: TransformerTask, root: Path) -> None:
+    """Save the whole pipeline, with the averaged weights that the run exported."""
+    pipeline = pipeline_of(task)
+    trained = type(task.model).from_pretrained(root / "transformer", torch_dtype=torch.float32)
+    pipeline.register_modules(transformer=trained)
+    pipeline.save_pretrained(str(root / "pipeline"))
+    Console(stderr=True).print(f"the pipeline is in {root / 'pipeline'}: use it with --model {root / 'pipeline'}")

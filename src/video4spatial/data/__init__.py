@@ -1,0 +1,1 @@
+"""From scenes to training examples: scenes, annotated videos, windows over their latents, batches."""

@@ -1,0 +1,208 @@
+"""Training batches out of latent videos: deterministic given (seed, step), whatever reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from video4spatial.data.windows import Mode, available_context, choose_context, draw_target
+from video4spatial.geometry.camera_maps import camera_maps
+from video4spatial.geometry.poses import relative_to
+from video4spatial.schema import CameraPath, InputError, Intrinsics
+from video4spatial.storage.latents import LatentStore, StoredVideo
+
+
+class LatentVideo(Protocol):
+    """An encoded video: its latents can be picked by index."""
+
+    video_id: str
+    environment_id: str
+    latents: int
+    tail_latents: int
+    sentences: tuple[str, ...]
+    c2w: np.ndarray | None
+    intrinsics: Intrinsics | None
+    size: tuple[int, int]
+
+    def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
+        """Latents of "video" (causal) or "image" (each frame 4i by itself)."""
+        ...
+
+
+class MemoryVideo:
+    """A latent video held in memory."""
+
+    def __init__(
+        self,
+        video_id: str,
+        environment_id: str,
+        video: Float[Tensor, "C F h w"],
+        image: Float[Tensor, "C F h w"],
+        c2w: np.ndarray | None,
+        intrinsics: Intrinsics | None,
+        size: tuple[int, int],
+        sentences: tuple[str, ...] = (),
+        tail_latents: int = 0,
+    ) -> None:
+        self.video_id, self.environment_id = video_id, environment_id
+        self.tensors = {"video": video, "image": image}
+        self.latents = video.shape[1]
+        self.c2w, self.intrinsics, self.size = c2w, intrinsics, size
+        self.sentences, self.tail_latents = sentences, tail_latents
+
+    def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
+        return self.tensors[name][:, torch.as_tensor(np.asarray(indices, dtype=np.int64))]
+
+
+class StoreVideo:
+    """A latent video read lazily from a store."""
+
+    def __init__(self, store: LatentStore, row: StoredVideo) -> None:
+        self.store = store
+        self.video_id, self.environment_id = row.video_id, row.environment_id
+        self.latents = row.latents
+        self.intrinsics, self.size = row.intrinsics, (row.width, row.height)
+        self.sentences = tuple(row.meta.get("sentences", ()))
+        self.tail_latents = row.meta.get("tail_latents", 0)
+        self.c2w = store.read(row.video_id, "c2w").double().numpy() if "c2w" in row.tensors else None
+
+    def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
+        return self.store.read(self.video_id, name, indices)
+
+    def in_memory(self) -> MemoryVideo:
+        """The same video, read whole."""
+        index = range(self.latents)
+        return MemoryVideo(
+            self.video_id,
+            self.environment_id,
+            self.read("video", index),
+            self.read("image", index),
+            self.c2w,
+            self.intrinsics,
+            self.size,
+            self.sentences,
+            self.tail_latents,
+        )
+
+
+def open_store(root: str, preload: bool = True) -> list[LatentVideo]:
+    """Every video of the store at ``root``, in the index's order; read into memory if ``preload``."""
+    store = LatentStore(root)
+    videos = [StoreVideo(store, row) for row in store]
+    return [video.in_memory() for video in videos] if preload else list(videos)
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """What an example is made of. Counts are latents.
+
+    Attributes:
+        target: target latents, first frame included (box tail included for grounding).
+        context: context lengths to draw from, one a batch; 0 teaches the model to do without.
+        mode: "scattered" (the paper's default) or "contiguous" (its ablation).
+        other_video: chance that context comes from another video of the same environment.
+        navigation: share of navigation among the examples.
+        random_zero_pose: the reference frame is drawn among the target's frames (paper, Section 3.3).
+    """
+
+    target: int = 9
+    context: tuple[int, ...] = (12,)
+    mode: Mode = "scattered"
+    other_video: float = 0.3
+    navigation: float = 0.5
+    random_zero_pose: bool = True
+
+
+@dataclass
+class Batch:
+    """Clean latents and instructions of ``B`` examples, context of one length."""
+
+    context: Float[Tensor, "B C Fc h w"]
+    context_index: Int[Tensor, "B Fc"]
+    target: Float[Tensor, "B C F h w"]
+    camera: Float[Tensor, "B K F h w"]
+    sentences: list[str]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        move = (self.context, self.context_index, self.target, self.camera)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in move), self.sentences)
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+class ExampleSampler:
+    """Draws examples from ``videos``; the same (seed, step) draws the same batch, in any process."""
+
+    def __init__(self, videos: Sequence[LatentVideo], config: WindowConfig, seed: int = 0) -> None:
+        self.config, self.seed = config, seed
+        self.videos = [v for v in videos if v.latents - v.tail_latents >= config.target]
+        self.grounded = [v for v in self.videos if v.sentences and v.latents >= config.target]
+        self.posed = [v for v in self.videos if v.c2w is not None and v.intrinsics is not None]
+        if config.navigation < 1 and not self.grounded:
+            raise InputError("no video in the store ends at a described object: grounding needs some, or navigation=1")
+        if config.navigation > 0 and not self.posed:
+            raise InputError("no video in the store has poses: navigation needs some, or set navigation=0")
+        self.siblings: dict[str, list[LatentVideo]] = {}
+        for video in videos:
+            self.siblings.setdefault(video.environment_id, []).append(video)
+
+    def batch(self, step: int, size: int, rank: int = 0) -> Batch:
+        """The batch of training step ``step``."""
+        rng = np.random.default_rng([self.seed, step, rank])
+        count = int(rng.choice(self.config.context))
+        return collate([self._example(rng, count) for _ in range(size)])
+
+    def _example(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
+        navigates = rng.random() < self.config.navigation
+        pool = self.posed if navigates else self.grounded
+        video = pool[rng.integers(len(pool))]
+        length = self.config.target
+        if navigates:
+            start, stop = draw_target(video.latents - video.tail_latents, length, rng)
+        else:
+            start, stop = video.latents - length, video.latents
+        target = torch.cat([video.read("image", [start]), video.read("video", range(start + 1, stop))], dim=1)
+        source, index = self._context(video, (start, stop), count, rng)
+        context = source.read("video", index)
+        camera = torch.zeros(24, length, *target.shape[2:])
+        if navigates:
+            camera = self._camera(video, start, rng)
+        sentence = "" if navigates else video.sentences[rng.integers(len(video.sentences))]
+        return context, torch.as_tensor(index), target, camera, sentence
+
+    def _context(
+        self, video: LatentVideo, target: tuple[int, int], count: int, rng: np.random.Generator
+    ) -> tuple[LatentVideo, np.ndarray]:
+        others = [v for v in self.siblings[video.environment_id] if v.video_id != video.video_id]
+        others = [v for v in others if v.latents - v.tail_latents >= count]
+        source, forbidden = video, target
+        if others and rng.random() < self.config.other_video:
+            source, forbidden = others[rng.integers(len(others))], None
+        available = available_context(source.latents - source.tail_latents, forbidden)
+        index = choose_context(available, count, self.config.mode, rng)
+        if len(index) < count:
+            raise InputError(
+                f"video {source.video_id!r} has {len(available)} latents left for context, {count} are asked for: "
+                "use longer videos or a shorter context"
+            )
+        return source, index
+
+    def _camera(self, video: LatentVideo, start: int, rng: np.random.Generator) -> Tensor:
+        first = 4 * start
+        frames = 4 * (self.config.target - 1) + 1
+        assert video.c2w is not None and video.intrinsics is not None
+        origin = int(rng.integers(frames)) if self.config.random_zero_pose else 0
+        poses = relative_to(video.c2w[first : first + frames], origin)
+        return torch.as_tensor(camera_maps(CameraPath(poses, video.intrinsics), *video.size))
+
+
+def collate(examples: list[tuple[Tensor, Tensor, Tensor, Tensor, str]]) -> Batch:
+    """Stack examples of equal shape."""
+    context, index, target, camera, sentences = zip(*examples, strict=True)
+    stacked = [torch.stack(list(part)) for part in (context, index, target, camera)]
+    return Batch(stacked[0].float(), stacked[1].long(), stacked[2].float(), stacked[3], list(sentences))

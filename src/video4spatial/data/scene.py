@@ -1,0 +1,66 @@
+"""What every source of indoor video offers, whatever dataset it comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from video4spatial.schema import Clip, Intrinsics
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """An object of a scene: its id in instance masks, what it is, and its 3D box ``[8, 3]`` in metres."""
+
+    object_id: int
+    category: str
+    colour: str
+    corners: np.ndarray
+
+
+@runtime_checkable
+class Scene(Protocol):
+    """A posed walk through one environment, read lazily: frames are only made or decoded when asked for.
+
+    ``c2w`` is float64 ``[T, 4, 4]`` (OpenCV axes, metres) or None for a video without poses; several scenes may share
+    an ``environment_id``, and are then posed in one frame of reference.
+    """
+
+    environment_id: str
+    video_id: str
+    fps: float
+    intrinsics: Intrinsics | None
+    c2w: Float[np.ndarray, "T 4 4"] | None
+    objects: list[SceneObject]
+
+    def __len__(self) -> int: ...
+
+    def frames(self, indices: Sequence[int]) -> UInt8[np.ndarray, "T H W 3"]:
+        """RGB frames of these indices, in this order."""
+        ...
+
+    def depth(self, indices: Sequence[int]) -> Float[np.ndarray, "T H W"] | None:
+        """Depth along z in metres (0: none) of these frames, or None where the source has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class AnnotatedVideo:
+    """A whole video ready to be encoded: frames, poses, and the grounding clip it ends with, if any.
+
+    Attributes:
+        sentences: ways to say the grounding instruction that the video's end fulfils; empty if it fulfils none.
+        tail_frames: how many of the last frames are the box tail (they hold the last frame with the red box drawn).
+        meta: JSON-able facts kept in the store's index (target's object id, box, phrase, ...).
+    """
+
+    video_id: str
+    environment_id: str
+    clip: Clip
+    c2w: Float[np.ndarray, "T 4 4"] | None
+    intrinsics: Intrinsics | None
+    sentences: tuple[str, ...] = ()
+    tail_frames: int = 0
+    meta: dict = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Sampling: encode a scene once, ask it many times."""

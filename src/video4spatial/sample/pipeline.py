@@ -1,0 +1,270 @@
+"""``Video4SpatialPipeline``: a walk-through video and an instruction in, a video of the same place out."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan, DiffusionPipeline, UniPCMultistepScheduler
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
+
+from video4spatial.geometry.boxes import read_red_box
+from video4spatial.geometry.camera_maps import camera_maps
+from video4spatial.geometry.paths import preset, resample
+from video4spatial.geometry.poses import relative_to, require_rigid
+from video4spatial.model.context import CONTEXT_GAP
+from video4spatial.model.instruction import encode_text, require_known_words
+from video4spatial.model.latents import LatentCodec
+from video4spatial.model.load import resolve_model
+from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.sample.guidance import Conditions, Guidance, guided_velocity
+from video4spatial.sample.session import (
+    EncodedScene,
+    Result,
+    encode_scene,
+    load_context,
+    load_first_frame,
+    seeded,
+)
+from video4spatial.schema import (
+    CameraPath,
+    Clip,
+    Found,
+    InputError,
+    Intrinsics,
+    grounding_sentence,
+    require_4k_plus_1,
+    require_size,
+)
+
+StepCallback = Callable[[int, int, Tensor], None]
+
+
+class Video4SpatialPipeline(DiffusionPipeline):
+    """Context-guided video generation (paper, Sections 3.2 to 3.4).
+
+    The defaults that belong to a model (its size, clip length, rate, lens) are kept in its folder's model_index.json.
+
+    Args:
+        context_gap: RoPE indices between context and target.
+        width, height, fps, fov: what the model was trained on; ``fov`` is the horizontal field of view in degrees that
+            camera presets and paths without intrinsics assume.
+        frames, tail_frames: default clip length, box tail included, and the tail's length.
+        context_latents, steps, guidance: default sampling settings.
+    """
+
+    model_cpu_offload_seq = "text_encoder->transformer->vae"
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        text_encoder: UMT5EncoderModel,
+        vae: AutoencoderKLWan,
+        scheduler: UniPCMultistepScheduler,
+        transformer: Video4SpatialTransformer3DModel,
+        context_gap: int = CONTEXT_GAP,
+        width: int = 416,
+        height: int = 256,
+        fps: float = 24.0,
+        fov: float = 72.0,
+        frames: int = 181,
+        tail_frames: int = 20,
+        context_latents: int = 84,
+        steps: int = 50,
+        guidance: float = 5.0,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, scheduler=scheduler, transformer=transformer
+        )
+        self.register_to_config(
+            context_gap=context_gap,
+            width=width,
+            height=height,
+            fps=fps,
+            fov=fov,
+            frames=frames,
+            tail_frames=tail_frames,
+            context_latents=context_latents,
+            steps=steps,
+            guidance=guidance,
+        )
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> "Video4SpatialPipeline":
+        """Load a shipped model by name ("rooms-small"), or a folder that ``save_pretrained`` wrote.
+
+        Raises:
+            InputError: there is no such model.
+        """
+        folder = resolve_model(pretrained_model_name_or_path)
+        kwargs.setdefault("torch_dtype", torch.float32)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch_dtype.*")
+            return super().from_pretrained(str(folder), local_files_only=True, **kwargs)
+
+    @property
+    def codec(self) -> LatentCodec:
+        """Between frames and this model's normalised latents."""
+        return LatentCodec(self.vae)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """The lens assumed where a camera path brings none."""
+        return Intrinsics.from_horizontal_fov(self.config.fov, self.config.width, self.config.height)
+
+    def encode_context(
+        self,
+        video: str | Path | Clip | np.ndarray,
+        first_frame: str | Path | np.ndarray | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> EncodedScene:
+        """Encode a walk-through once; ask the result as often as you like.
+
+        Args:
+            video: a video file, a folder of images, a ``Clip``, or uint8 ``[T, H, W, 3]`` frames at the model's rate.
+            first_frame: where the generated clip starts; the video's last frame unless given.
+            width, height: other than the model's own size (both must divide by 32).
+
+        Raises:
+            InputError: unreadable or shorter than 5 frames at the model's rate; a size that does not fit.
+        """
+        width, height = width or self.config.width, height or self.config.height
+        require_size(width, height)
+        frames, fps = load_context(video, width, height, self.config.fps)
+        first = None if first_frame is None else load_first_frame(first_frame, width, height)
+        return encode_scene(frames, fps, self.codec, first)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        scene: EncodedScene,
+        instruction: str | None = None,
+        path: CameraPath | str | None = None,
+        *,
+        scene_description: str | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | Guidance | None = None,
+        context_latents: int | None = None,
+        frames: int | None = None,
+        vanilla_rope: bool = False,
+        on_step: StepCallback | None = None,
+    ) -> Result:
+        """Ground an object or follow a camera path, in the place that ``scene`` shows.
+
+        Args:
+            scene: from ``encode_context``.
+            instruction: the object to go to, "the red armchair"; or
+            path: the camera path to follow: a ``CameraPath`` (made relative to its first pose, resampled to the clip's
+                length) or the name of a preset.
+            scene_description: "a bedroom with two windows", for the instruction's sentence.
+            seed: one seed, one clip.
+            guidance: scale of joint guidance, or a ``Guidance`` (ablations).
+            context_latents: how many latents of the scene to look at; 0 is the first frame only.
+            frames: clip length, 4k + 1; for grounding it includes the box tail.
+            on_step: called with (steps done, steps, latents) after each step; raise in it to stop.
+
+        Raises:
+            InputError: neither or both of ``instruction`` and ``path``, or a value out of range.
+        """
+        if (instruction is None) == (path is None):
+            raise InputError("give either an instruction (ground) or a camera path (navigate), not both or neither")
+        frames = require_4k_plus_1(self.config.frames if frames is None else frames)
+        if frames < 5 + (self.config.tail_frames if instruction is not None else 0):
+            raise InputError(f"frames is {frames}: too short for a clip (with its box tail); use {self.config.frames}")
+        steps = self.config.steps if steps is None else steps
+        if steps < 1:
+            raise InputError(f"steps is {steps}: give at least 1 (the default is {self.config.steps})")
+        if guidance is None or not isinstance(guidance, Guidance):
+            guidance = Guidance(self.config.guidance if guidance is None else guidance)
+        wanted = self.config.context_latents if context_latents is None else context_latents
+        context, index = scene.context(wanted)
+        height, width = scene.first_frame.shape[:2]
+
+        text = ""
+        if instruction is not None:
+            require_known_words(self.tokenizer, instruction)
+            described = {} if scene_description is None else {"scene": scene_description}
+            text = grounding_sentence(instruction.strip(), **described)
+        camera = torch.zeros(1, 24, (frames - 1) // 4 + 1, *context.shape[2:])
+        if path is not None:
+            camera = torch.as_tensor(camera_maps(self.resolve_path(path, frames), width, height))[None]
+
+        generator = seeded(seed)
+        texts = encode_text(self.tokenizer, self.text_encoder, [text, ""])
+        device, dtype = self._execution_device, self.transformer.dtype
+        conditions = Conditions(
+            context=context[None].to(device, dtype),
+            context_index=index[None].to(device),
+            context_noise=torch.randn(context[None].shape, generator=generator).to(device, dtype),
+            text=texts[:1].to(device, dtype),
+            null_text=texts[1:].to(device, dtype),
+            camera=camera.to(device, dtype),
+            gap=self.config.context_gap,
+            vanilla_rope=vanilla_rope,
+        )
+        first = scene.first[None].to(device, dtype)
+        noise = torch.randn(1, first.shape[1], *camera.shape[2:], generator=generator).to(device, dtype)
+        latents = self._denoise(noise, first, conditions, guidance, steps, on_step)
+        settings = {
+            "seed": seed,
+            "steps": steps,
+            "guidance": guidance.scale,
+            "guidance_mode": guidance.mode,
+            "context_latents": len(index),
+            "context_index": index.tolist(),
+        }
+        clip = self.codec.decode(latents[0])
+        if instruction is None:
+            return Result(clip, scene.fps, "navigate", settings)
+        return Result(clip, scene.fps, "ground", settings | {"sentence": text}, self._read_answer(clip, instruction))
+
+    def resolve_path(self, path: CameraPath | str, frames: int) -> CameraPath:
+        """A preset's name or a path, as ``frames`` poses relative to the first.
+
+        Raises:
+            InputError: an unknown preset, or poses that are not rigid.
+        """
+        if isinstance(path, str):
+            return CameraPath(preset(path, frames), self.intrinsics)
+        require_rigid(path.c2w, "the camera path")
+        c2w = path.c2w if len(path) == frames else resample(path.c2w, frames)
+        return CameraPath(relative_to(c2w, 0), path.intrinsics)
+
+    def _denoise(
+        self,
+        latents: Tensor,
+        first: Tensor,
+        conditions: Conditions,
+        guidance: Guidance,
+        steps: int,
+        on_step: StepCallback | None,
+    ) -> Tensor:
+        """From noise to the clip's latents; the first one is pinned again at every step."""
+        self.scheduler.set_timesteps(steps, device=latents.device)
+        self.scheduler.set_begin_index(0)
+        latents = torch.cat([first, latents[:, :, 1:]], dim=2).float()
+        with self.progress_bar(total=steps) as bar:
+            for number, timestep in enumerate(self.scheduler.timesteps):
+                velocity = guided_velocity(self.transformer, latents.to(first.dtype), timestep, conditions, guidance)
+                latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+                latents = torch.cat([first.float(), latents[:, :, 1:]], dim=2)
+                bar.update()
+                if on_step is not None:
+                    on_step(number + 1, steps, latents)
+        return latents
+
+    def _read_answer(self, clip: np.ndarray, label: str) -> Found | None:
+        """The red box of the clip's tail; None when no box can be read."""
+        tail = self.config.tail_frames
+        moving, held = clip[:-tail], clip[-tail:]
+        read = read_red_box(held[tail // 4 :], before=moving[-2:])
+        if read is None:
+            return None
+        box, confidence = read
+        return Found(box, len(clip) - 1, label.strip(), confidence)

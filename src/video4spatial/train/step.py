@@ -1,0 +1,114 @@
+"""The training step: the loss on one screen.
+
+    x_t = (1 - sigma) x_0 + sigma noise;   loss = || model([context | x_0[first], x_t]) - (noise - x_0) ||^2
+
+over the target's noisy latents only (paper, Sections 3.2 and 3.4). With chance ``drop`` an example loses its
+instruction and its context together: the context's slots then hold pure noise and are told so by the maximum timestep,
+as in the null branch of sampling.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from video4spatial.data.dataset import Batch
+from video4spatial.flow import TIMESTEPS, add_noise, draw_sigma, velocity
+from video4spatial.model.context import MAX_TIMESTEP, assemble
+from video4spatial.model.instruction import encode_text
+from video4spatial.train.config import TransformerRun
+
+
+@dataclass
+class Draw:
+    """The randomness of one step, drawn apart from the loss so that a step can be repeated exactly."""
+
+    noise: Float[Tensor, "B C F h w"]
+    context_noise: Float[Tensor, "B C Fc h w"]
+    sigma: Float[Tensor, " B"]
+    dropped: Bool[Tensor, " B"]
+
+
+def draw(batch: Batch, config: TransformerRun, step: int, sigma: float | None = None) -> Draw:
+    """Noise, noise levels and drops of ``step``; with ``sigma`` that level for all, and nothing dropped."""
+    generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
+    count = len(batch)
+    return Draw(
+        torch.randn(batch.target.shape, generator=generator),
+        torch.randn(batch.context.shape, generator=generator),
+        draw_sigma(count, config.shift, generator) if sigma is None else torch.full((count,), sigma),
+        torch.rand(count, generator=generator) < (config.drop if sigma is None else 0.0),
+    )
+
+
+def flow_matching_loss(
+    model: Any,
+    batch: Batch,
+    text: Float[Tensor, "B L D"],
+    null_text: Float[Tensor, "1 L D"],
+    random: Draw,
+    config: TransformerRun,
+) -> Float[Tensor, " B"]:
+    """Mean squared velocity error of each example, over its noisy latents."""
+    gone = random.dropped.to(batch.target.device)
+    wide = gone.view(-1, 1, 1, 1, 1)
+    noise = random.noise.to(batch.target)
+    sigma = random.sigma.to(batch.target.device)
+
+    noisy = add_noise(batch.target, noise, sigma)
+    target = torch.cat([batch.target[:, :, :1], noisy[:, :, 1:]], dim=2)
+    sequence = assemble(
+        context=torch.where(wide, random.context_noise.to(batch.context), batch.context),
+        context_index=batch.context_index,
+        target=target,
+        timestep=sigma * TIMESTEPS,
+        camera=batch.camera.masked_fill(wide, 0.0),
+        context_timestep=gone.float() * MAX_TIMESTEP,
+        gap=config.gap,
+        vanilla_rope=config.vanilla_rope,
+    )
+    predicted = model(
+        sequence.latents,
+        sequence.timestep,
+        torch.where(gone.view(-1, 1, 1), null_text, text),
+        frame_index=sequence.frame_index,
+        camera=sequence.camera,
+        return_dict=False,
+    )[0]
+    wanted = velocity(batch.target, noise)
+    error = sequence.target(predicted).float() - wanted.float()
+    return error[:, :, 1:].square().mean(dim=(1, 2, 3, 4))
+
+
+class TextTable:
+    """Embeddings of the sentences met so far: the text encoder is frozen, so each is computed once."""
+
+    def __init__(self, tokenizer: Any, text_encoder: Any, device: torch.device, limit: int = 20000) -> None:
+        self.tokenizer, self.text_encoder, self.device, self.limit = tokenizer, text_encoder, device, limit
+        self._known: dict[str, Tensor] = {}
+        self.null = self([""])
+
+    def __call__(self, sentences: list[str]) -> Float[Tensor, "B L D"]:
+        new = sorted(set(sentences) - self._known.keys())
+        if new:
+            if len(self._known) > self.limit:
+                self._known = {"": self._known[""]}
+                new = sorted(set(sentences) - self._known.keys())
+            if new:
+                embeddings = encode_text(self.tokenizer, self.text_encoder, new).to(self.device)
+                self._known.update(zip(new, embeddings, strict=True))
+        return torch.stack([self._known[sentence] for sentence in sentences])
+
+
+def select_trained(model: torch.nn.Module, which: str) -> int:
+    """Let only the chosen parameters train; the number of parameters that do.
+
+    "attention": self- and cross-attention projections and their norms, and the camera embedding, which must train with
+    them or it stays silent (paper, Section 4.1).
+    """
+    for name, parameter in model.named_parameters():
+        attention = ".attn1." in name or ".attn2." in name or name.startswith("camera_embedding")
+        parameter.requires_grad_(which == "all" or attention)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
