@@ -50,9 +50,7 @@ def test_frames_are_measured_one_by_one_across_batches():
     for per_frame, mean in ((psnr_of_frames, psnr), (ssim_of_frames, ssim)):
         values = per_frame(a, b)
         assert values.shape == (69,)
-        assert values[50] == pytest.approx(mean(a[50:52], b[50:52])) or values[50] == pytest.approx(
-            mean(a[[0, 51]], b[[0, 51]]), abs=1e-5
-        )
+        assert values[50] == pytest.approx(mean(a[[0, 51]], b[[0, 51]]), abs=1e-5)
         assert mean(a, b) == pytest.approx(values.mean(), abs=1e-5)
 
 

@@ -44,9 +44,8 @@ def test_navigation_means_differences_and_ceiling():
 
 def test_the_order_of_cases_does_not_matter():
     rows = navigation()
-    assert navigation_table(rows) == navigation_table(sorted(rows, key=lambda row: row.psnr % 7, reverse=True)) | {
-        "methods": navigation_table(rows)["methods"]
-    }
+    shuffled = [rows[k] for k in np.random.default_rng(0).permutation(len(rows))]
+    assert navigation_table(shuffled) == navigation_table(rows)
 
 
 @pytest.mark.parametrize("spoil", [lambda rows: rows[:-1], lambda rows: [*rows, rows[0]], lambda rows: []])
