@@ -1,39 +1,18 @@
 """Frames a second of the procedural rooms, end to end: make a room, plan a tour of 900 frames, render it.
 
-    python benchmarks/rooms.py --out benchmarks/results/rooms.json
+python benchmarks/rooms.py --out benchmarks/results/rooms.json
 """
 
 import argparse
 import json
 import os
-import platform
-import subprocess
 import time
 from multiprocessing import get_context
 from pathlib import Path
 
+from machine import describe_machine
+
 _SIZES = ((96, 64, 0.6), (192, 128, 1.0))  # width, height, quality of the baked light
-
-
-def describe_machine() -> dict:
-    """CPU model, cores, versions and commit, as far as they can be known."""
-    import numba
-
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    here = Path(__file__).parent
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=here)
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "python": platform.python_version(),
-        "numba": numba.__version__,
-        "commit": commit.stdout.strip() or None,
-    }
 
 
 def one_room(job: tuple[int, int, int, float, int]) -> tuple[float, float, float]:

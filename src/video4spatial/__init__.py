@@ -19,7 +19,18 @@ _HOMES = {
     "Video4SpatialPipeline": "sample.pipeline",
     "Video4SpatialTransformer3DModel": "model.transformer",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "Box",
+    "CameraPath",
+    "Clip",
+    "Found",
+    "InputError",
+    "Instruction",
+    "Intrinsics",
+    "Video4SpatialPipeline",
+    "Video4SpatialTransformer3DModel",
+    "__version__",
+]
 
 if TYPE_CHECKING:
     from video4spatial.model.transformer import Video4SpatialTransformer3DModel

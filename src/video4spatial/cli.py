@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     parser = argparse.ArgumentParser(
         prog="video4spatial",
-        description="From a walk-through video alone: go to a named object, or follow a camera path, in the same place.",
+        description="From a walk-through video alone: go to a named object, or follow a camera path, in that place.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -57,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     navigate = command("navigate", run_navigate, "Follow a camera path through the place.")
     navigate.add_argument("context", metavar="CONTEXT", help="walk-through video (or folder of images)")
     navigate.add_argument(
-        "path", metavar="PATH|PRESET", help="waypoints (.csv, .json), transforms.json, COLMAP, TUM, RealEstate10K; or "
+        "path",
+        metavar="PATH|PRESET",
+        help="waypoints (.csv, .json), transforms.json, COLMAP, TUM, RealEstate10K; or "
         "turn-left, turn-right, orbit, forward, backward, look-around, 360, still",
     )
     navigate.add_argument("--format", help="the path file's format, where its name does not tell")
@@ -105,7 +107,9 @@ def build_parser() -> argparse.ArgumentParser:
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     """What ``ground`` and ``navigate`` share."""
     parser.add_argument("-o", "--out", required=True, metavar="OUT.mp4", help="the video to write")
-    parser.add_argument("--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s")
+    parser.add_argument(
+        "--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s"
+    )
     parser.add_argument("--first-frame", metavar="IMAGE", help="where to start (default: the video's last frame)")
     parser.add_argument("--steps", type=int, help="sampling steps")
     parser.add_argument("--guidance", type=float, help="scale of joint guidance over context and instruction; 1 is off")

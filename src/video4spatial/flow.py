@@ -31,7 +31,7 @@ def shift_sigma(sigma: Float[Tensor, "*shape"], shift: float) -> Float[Tensor, "
 
 
 def draw_sigma(count: int, shift: float, generator: torch.Generator | None = None) -> Float[Tensor, " B"]:
-    """Shifted noise levels, evenly spread over the batch (one in each of ``count`` strata), so that losses vary less."""
+    """Shifted noise levels, one in each of ``count`` equal strata, so that losses vary less."""
     strata = torch.randperm(count, generator=generator).float()
     uniform = (strata + torch.rand(count, generator=generator)) / count
     return shift_sigma(uniform.clamp(1e-3, 1.0), shift)

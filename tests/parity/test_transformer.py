@@ -115,9 +115,7 @@ def test_cached_context_equals_block_masked_joint_attention(pair, inputs):
         return_dict=False,
     )[0]
     torch.testing.assert_close(alone, sequence.target(joint), rtol=0, atol=5e-6)
-    unmasked = ours(
-        sequence.latents, sequence.timestep, text, frame_index=sequence.frame_index, return_dict=False
-    )[0]
+    unmasked = ours(sequence.latents, sequence.timestep, text, frame_index=sequence.frame_index, return_dict=False)[0]
     assert (sequence.target(unmasked) - alone).abs().max() > 1e-4
 
 

@@ -98,7 +98,7 @@ def enlarge(clip: Clip, factor: int = SHOWN) -> Clip:
 def page(titles: list[str], names: list[str], seconds: float) -> str:
     """A self-contained page beside the videos."""
     figures = "\n".join(
-        f'<figure><figcaption>{html.escape(title)}</figcaption>'
+        f"<figure><figcaption>{html.escape(title)}</figcaption>"
         f'<video src="{name}_large.mp4" controls loop muted autoplay playsinline></video></figure>'
         for title, name in zip(titles, names, strict=True)
     )

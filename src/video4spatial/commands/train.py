@@ -1,4 +1,4 @@
-"""``video4spatial train``: a recipe's run, with previews sampled by the model as it is, saved as a pipeline at the end."""
+"""``video4spatial train``: a recipe's run, with previews sampled on the way, saved as a pipeline at the end."""
 
 import dataclasses
 from pathlib import Path

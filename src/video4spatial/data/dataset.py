@@ -195,7 +195,8 @@ class ExampleSampler:
     def _camera(self, video: LatentVideo, start: int, rng: np.random.Generator) -> Tensor:
         first = 4 * start
         frames = 4 * (self.config.target - 1) + 1
-        assert video.c2w is not None and video.intrinsics is not None
+        assert video.c2w is not None
+        assert video.intrinsics is not None
         origin = int(rng.integers(frames)) if self.config.random_zero_pose else 0
         poses = relative_to(video.c2w[first : first + frames], origin)
         return torch.as_tensor(camera_maps(CameraPath(poses, video.intrinsics), *video.size))

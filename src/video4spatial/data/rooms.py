@@ -115,13 +115,11 @@ def plain_video(room: Room, config: RoomsConfig, seed: int = 0) -> AnnotatedVide
     """A covering tour with no target and no tail."""
     scene = RoomScene(room, tour(room, config.frames, seed=seed, fps=config.fps, speed=config.speed), config, str(seed))
     pixels = scene.frames(range(len(scene)))
-    return AnnotatedVideo(
-        scene.video_id, scene.environment_id, Clip(pixels, config.fps), scene.c2w, scene.intrinsics
-    )
+    return AnnotatedVideo(scene.video_id, scene.environment_id, Clip(pixels, config.fps), scene.c2w, scene.intrinsics)
 
 
 def training_videos(seed: int, config: RoomsConfig) -> list[AnnotatedVideo]:
-    """``config.videos`` videos of room ``seed``, each ending at another target where there are enough; deterministic."""
+    """``config.videos`` videos of room ``seed``, each ending at another target where it can; deterministic."""
     if seed >= HELD_OUT_SEED:
         raise ValueError(f"room seed {seed} is held out for evaluation (from {HELD_OUT_SEED} on)")
     room = config.room(seed)

@@ -54,7 +54,9 @@ def choose_context(
         return np.sort(rng.choice(available, count, replace=False))
     runs = [run for run in np.split(available, np.nonzero(np.diff(available) != 1)[0] + 1) if len(run) >= count]
     if not runs:
-        raise InputError(f"no run of {count} contiguous context latents is left: use a longer video or a shorter context")
+        raise InputError(
+            f"no run of {count} contiguous context latents is left: use a longer video or a shorter context"
+        )
     starts = np.array([len(run) - count + 1 for run in runs])
     run = runs[rng.choice(len(runs), p=starts / starts.sum())]
     first = rng.integers(len(run) - count + 1)

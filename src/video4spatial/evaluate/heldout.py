@@ -136,6 +136,7 @@ class HeldOutEvaluation:
             if missing:
                 case = self._case(task, next_seed)
                 content["manifest"] = case.to_manifest()
+                self._keep_strip(layout, task, number, "context", case.context.frames)
                 self._keep_strip(layout, task, number, "truth", case.truth.frames)
                 for method, row, frames in self._measured(case, missing, self.seed + number):
                     self._keep_strip(layout, task, number, method, frames)
@@ -181,16 +182,15 @@ class HeldOutEvaluation:
             write_strip(layout.strip(task, number, row), spread(frames, _SHEET_FRAMES))
 
     def _write_sheet(self, layout: EvaluationLayout, task: str, saved: list[Row]) -> None:
-        length = self.target_frames if task == "navigation" else self.grounding_frames
+        given = ("context", "truth") if task == "navigation" else ("context",)  # ground_truth is a method there
         rows = {}
         for number, case in enumerate(saved[: self.sheet_cases]):
             title = case["manifest"].get("target") or case["manifest"]["case_id"]
-            for name in ("truth", *_METHODS[task]):
+            for name in (*given, *_METHODS[task]):
                 path = layout.strip(task, number, name)
                 if path.exists():  # fewer cases may have been shown when this one was made
-                    rows[f"{number + 1}. {title}: {name}{_caption(case['rows'].get(name))}"] = read_strip(
-                        path, min(length, _SHEET_FRAMES)
-                    )
+                    label = f"{number + 1}. {title}: {name}{_caption(case['rows'].get(name))}"
+                    rows[label] = read_strip(path, self.config.width)
         if rows:
             contact_sheet(rows, layout.sheet(task))
 

@@ -48,7 +48,7 @@ def write_strip(path: Path, frames: UInt8[np.ndarray, "N H W 3"]) -> None:
         Image.fromarray(rearrange(frames, "N H W c -> H (N W) c")).save(temporary)
 
 
-def read_strip(path: Path, frames: int) -> UInt8[np.ndarray, "N H W 3"]:
-    """The ``frames`` frames of a strip."""
+def read_strip(path: Path, width: int) -> UInt8[np.ndarray, "N H {width} 3"]:
+    """The frames of a strip, each ``width`` pixels wide."""
     with Image.open(path) as image:
-        return rearrange(np.array(image.convert("RGB")), "H (N W) c -> N H W c", N=frames)
+        return rearrange(np.array(image.convert("RGB")), "H (N W) c -> N H W c", W=width)

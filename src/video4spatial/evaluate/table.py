@@ -104,7 +104,8 @@ def grounding_table(results: Sequence[GroundingResult]) -> dict[str, Any]:
     """Rates a method, each with the number of cases it is taken over, and paired differences; ready for JSON.
 
     ``right`` counts over all cases: no box, or an undecided one, is not right. ``right_of_decided`` counts over boxes
-    that could be decided. A rate over no case is None. Raises as ``navigation_table``.
+    that could be decided. A rate over no case is None. A difference whose interval has no width says only that no case
+    differed. Raises as ``navigation_table``.
     """
     rows = _by_method(results)
     methods = {}

@@ -25,9 +25,7 @@ def require_known_words(tokenizer: Any, text: str, option: str = "instruction") 
     if tokenizer.unk_token_id is None or any(_is_known(tokenizer, word) for word in content):
         return text
     known = sorted(word for word in tokenizer.get_vocab() if word.isalpha())
-    raise InputError(
-        f"{option} {text!r}: this model knows none of these words. It knows: {', '.join(known[:400])}"
-    )
+    raise InputError(f"{option} {text!r}: this model knows none of these words. It knows: {', '.join(known[:400])}")
 
 
 def _is_known(tokenizer: Any, word: str) -> bool:

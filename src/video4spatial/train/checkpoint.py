@@ -23,7 +23,7 @@ def save_checkpoint(
     progress: dict[str, Any],
     keep: int = 2,
 ) -> Path:
-    """Write the state after ``step`` steps and point ``latest`` to it; older ones than the last ``keep`` are removed."""
+    """Write the state after ``step`` steps and point ``latest`` to it; all but the last ``keep`` go."""
     folder = layout.checkpoint(step)
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)

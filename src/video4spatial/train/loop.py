@@ -146,7 +146,9 @@ class Trainer:
         loss, extra = self.task.loss(self.step, self.progress)
         value = loss.item()
         if not math.isfinite(value):
-            raise InputError(f"the loss is {value} at step {self.step}: lower optim.lr, and resume from {self.layout.root}")
+            raise InputError(
+                f"the loss is {value} at step {self.step}: lower optim.lr, and resume from {self.layout.root}"
+            )
         loss.backward()
         trained = [p for p in self.task.model.parameters() if p.requires_grad]
         norm = nn.utils.clip_grad_norm_(trained, self.config.optim.clip)

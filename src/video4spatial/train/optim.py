@@ -64,7 +64,7 @@ def make_optimisers(model: nn.Module, config: OptimConfig) -> list[torch.optim.O
 
 
 def learning_rate(config: OptimConfig, step: int, progress: float) -> float:
-    """Warm-up by steps, a plateau, and a linear fall over the last ``config.decay`` of the run (``progress`` 0 to 1)."""
+    """Warm-up by steps, a plateau, a linear fall over the last ``config.decay`` of the run (``progress`` 0 to 1)."""
     warm = min(1.0, (step + 1) / max(config.warmup, 1))
     left = max(1.0 - progress, 0.0) / max(config.decay, 1e-9)
     return config.lr * warm * (config.final + (1 - config.final) * min(1.0, left))

@@ -18,7 +18,9 @@ def recipe_folder() -> Path:
     for folder in FOLDERS:
         if (folder / "rooms.py").is_file():
             return folder
-    raise InputError(f"the project's recipes are not installed (looked in {FOLDERS[1]}): name a recipe file of your own")
+    raise InputError(
+        f"the project's recipes are not installed (looked in {FOLDERS[1]}): name a recipe file of your own"
+    )
 
 
 def known_recipes() -> list[str]:

@@ -1,0 +1,45 @@
+# make demo   set up, then run both tasks on the embedded model and room; look at demo/index.html
+# make test   set up, then everything CI runs: linters, import contract, types, tests
+#
+# On a machine with an NVIDIA GPU: make demo TORCH=torch  (PyPI's build brings CUDA). Without one, PyPI's plain
+# torch brings several GB of CUDA packages all the same: pass the CPU build your index has.
+
+TORCH ?= torch==2.13.0
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test setup setup-dev lint types unit clean
+
+demo: setup
+	$(BIN)/video4spatial demo --out demo
+
+test: setup-dev lint types unit
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup-dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+unit: setup-dev
+	$(BIN)/pytest --jaxtyping-packages=video4spatial,beartype.beartype
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo
