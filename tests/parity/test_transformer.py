@@ -14,9 +14,15 @@ from video4spatial.model.load import transformer_from_official
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 
 OFFICIAL = Path(__file__).parent / "wan_official_tiny.safetensors"
-TINY = dict(
-    num_attention_heads=2, attention_head_dim=24, in_channels=8, out_channels=8, text_dim=16, ffn_dim=64, num_layers=2
-)
+TINY = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 24,
+    "in_channels": 8,
+    "out_channels": 8,
+    "text_dim": 16,
+    "ffn_dim": 64,
+    "num_layers": 2,
+}
 
 
 def tiny_pair() -> tuple[WanTransformer3DModel, Video4SpatialTransformer3DModel]:
@@ -66,7 +72,7 @@ def test_timesteps_a_frame_equal_timesteps_a_token(pair, inputs):
 def test_official_numbers(case):
     with safe_open(OFFICIAL, "pt") as file:
         metadata = file.metadata()
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     config = json.loads(metadata["config"])
     state = {k.removeprefix("official."): v for k, v in tensors.items() if k.startswith("official.")}
     model = transformer_from_official(state, config).eval()

@@ -22,6 +22,7 @@ from video4spatial.train.vae import VaeTask
 
 KINDS: dict[str, type[RunConfig]] = {"vae": VaeRun, "transformer": TransformerRun}
 PREVIEW_STEPS = 12
+EXPORTED = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def train_run(
@@ -110,5 +111,6 @@ def export_pipeline(task: TransformerTask, root: Path) -> None:
     pipeline = pipeline_of(task)
     trained = type(task.model).from_pretrained(root / "transformer", torch_dtype=torch.float32)
     pipeline.register_modules(transformer=trained)
+    pipeline.to(EXPORTED[task.config.export])
     pipeline.save_pretrained(str(root / "pipeline"))
     Console(stderr=True).print(f"the pipeline is in {root / 'pipeline'}: use it with --model {root / 'pipeline'}")

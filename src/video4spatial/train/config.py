@@ -104,6 +104,7 @@ class TransformerRun(RunConfig):
         drop: chance that instruction and context are dropped together (for joint guidance).
         gap: RoPE indices between context and target (paper: 50).
         shift: of the noise levels towards noise (Wan2.2: 5).
+        export: precision of the pipeline's weights on disk.
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -122,6 +123,7 @@ class TransformerRun(RunConfig):
     validation_rooms: int = 16
     validation_batches: int = 2
     previews: bool = True
+    export: Literal["fp32", "fp16", "bf16"] = "fp32"
 
 
 def to_dict(config: Any) -> dict[str, Any]:
