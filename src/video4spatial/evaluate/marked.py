@@ -46,8 +46,10 @@ class Judge:
     (96x64, difficulty 0.3), the true approach's poses kept from the candidates: it accepts 0.4 % of 240 frames of other
     rooms and none of 40 mixtures of two views of the same room; 97.5 % of true last frames, as many at a quarter of
     their resolution, and 95 % of those as JPEG at quality 8. In 20 crowded rooms (difficulty 1) it accepts 0.8 % of 120
-    other frames and 85 to 90 % of the true ones. Of the true frames accepted, the box was named right in all. What this cannot see: an object drawn in another colour or
-    shape than the room's, where all around it is right (``box_colour`` tells of the first).
+    frames of other rooms and 85 to 90 % of the true ones.
+
+    What this cannot see: an object drawn in another colour or shape than the room's, where all around it is right
+    (``box_colour`` tells of the first).
     """
 
     def __init__(self, case: GroundingCase) -> None:
