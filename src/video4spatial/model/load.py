@@ -79,7 +79,9 @@ def inflate_from_images(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     """Initialise a fresh VAE so that what it learns on single frames already holds for clips.
 
     Of every temporal kernel only the newest frame's tap is alive, and the temporal resamplers start as an average
-    (down) and a repetition (up): a still clip is then coded as its frame. The posterior starts narrow.
+    (down) and a repetition (up). A frame's latent, repeated, then decodes to a still clip of exactly that frame. (The
+    encoder's stock shortcut pads the first frame's past with zeros: a still clip's later latents are alike, but not the
+    first one.) The posterior starts narrow.
     """
     for module in vae.modules():
         if isinstance(module, WanCausalConv3d) and module.kernel_size[0] == 3:
