@@ -1,7 +1,7 @@
 """Runs on rooms: the small VAE, then the small transformer, each for a CPU and for one GPU with many cores.
 
     video4spatial train rooms:vae_cpu --out runs/vae --minutes 25
-    video4spatial train rooms:transformer_cpu --out runs/transformer --minutes 100 --set vae=runs/vae/pipeline
+    video4spatial train rooms:transformer_cpu --out runs/transformer --minutes 100 --set vae=runs/vae
 
 A rooms model has Wan2.2's strides, so 96x64 pixels are 3 x 2 tokens a latent frame.
 """
@@ -94,7 +94,7 @@ def transformer_gpu_large() -> TransformerRun:
         width=384,
         layers=10,
         head_dim=64,
-        vae="runs/vae_gpu/pipeline",
+        vae="runs/vae_gpu",
         precision="bf16",
         compile=True,
         export="fp16",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from video4spatial.schema import CameraPath, InputError, Intrinsics
 from video4spatial.storage.latents import LatentStore, StoredVideo
 
 
+@runtime_checkable
 class LatentVideo(Protocol):
     """An encoded video: its latents can be picked by index."""
 

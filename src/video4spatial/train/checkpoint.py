@@ -33,7 +33,8 @@ def save_checkpoint(
             save_file(_flatten(optimiser), temporary / f"optimiser-{number}.safetensors")
         write_json(temporary / "progress.json", {"step": step, **progress})
     layout.set_latest(step)
-    for old in layout.steps()[:-keep]:
+    earlier = [number for number in layout.steps() if number <= step]  # later ones: the run was taken back to here
+    for old in earlier[:-keep]:
         shutil.rmtree(layout.checkpoint(old), ignore_errors=True)
     return folder
 
@@ -57,6 +58,8 @@ def load_checkpoint(
             raise InputError(f"{folder / 'average.safetensors'} holds other parameters than this run trains")
         for name, tensor in weights.items():
             average.weights[name].copy_(tensor)
+        if len(list(folder.glob("optimiser-*.safetensors"))) > len(optimisers):
+            raise InputError(f"{folder} was saved with another optimiser: resume with the optim.name it had")
         for number, optimiser in enumerate(optimisers):
             _unflatten(optimiser, _load(folder / f"optimiser-{number}.safetensors"))
     except (RuntimeError, KeyError) as error:
@@ -92,5 +95,9 @@ def _unflatten(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
         if key != "empty":
             number, name = key.split(".", 1)
             state.setdefault(int(number), {})[name] = tensor
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for number, entries in state.items():
+        if number >= len(parameters) or any(t.ndim and t.shape != parameters[number].shape for t in entries.values()):
+            raise RuntimeError(f"the optimiser's parameter {number} has another shape")
     full = optimiser.state_dict()
     optimiser.load_state_dict({"state": state, "param_groups": full["param_groups"]})

@@ -6,6 +6,7 @@ A recipe is a Python function that returns one of these; ``--set key=value`` ove
 import dataclasses
 import difflib
 import json
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -54,6 +55,11 @@ class RunConfig:
     checkpoint_every: int = 200
     keep_checkpoints: int = 2
     optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise InputError(f"config key {name!r} is {getattr(self, name)}: give at least 1")
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ def override(config: ConfigType, settings: list[str]) -> ConfigType:
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # not JSON; more digits than Python converts; nested too deeply
         return text.strip()
 
 
@@ -205,9 +211,9 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
             raise InputError(f"config key {name!r} is {_show(value)}: give a list of {len(inner) or 'some'} values")
         return tuple(_convert(a, v, name) for a, v in zip(inner, value, strict=True))
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and number and value == value and abs(value) != float("inf"):
+    if hint is float and number and abs(value) <= sys.float_info.max:  # no NaN, no infinity
         return float(value)
-    if hint is int and number and value == int(value):
+    if hint is int and number and (isinstance(value, int) or value.is_integer()):
         return int(value)
     if hint in (bool, str) and isinstance(value, hint):
         return value

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from rich.console import Console
@@ -23,6 +23,7 @@ from video4spatial.train.config import RunConfig, from_dict, to_dict
 from video4spatial.train.optim import MovingAverage, learning_rate, make_optimisers
 
 
+@runtime_checkable
 class Task(Protocol):
     """What a run trains: a module, its loss at a step, its validation, and how it is handed on."""
 
@@ -151,13 +152,17 @@ class Trainer:
             )
         loss.backward()
         trained = [p for p in self.task.model.parameters() if p.requires_grad]
-        norm = nn.utils.clip_grad_norm_(trained, self.config.optim.clip)
+        norm = float(nn.utils.clip_grad_norm_(trained, self.config.optim.clip))
+        if not math.isfinite(norm):  # before it reaches the weights, and through them a checkpoint
+            raise InputError(
+                f"the gradient is {norm} at step {self.step}: lower optim.lr, and resume from {self.layout.root}"
+            )
         for optimiser in self.optimisers:
             optimiser.step()
         self.average.update(self.task.model, self.step)
         self.step += 1
         self.losses.append(value)
-        return value, {**extra, "learning_rate": rate, "gradient_norm": float(norm)}
+        return value, {**extra, "learning_rate": rate, "gradient_norm": norm}
 
     def _validate(self, board: SummaryWriter, callback: Callable[[int], None] | None) -> dict[str, float]:
         figures: dict[str, float] = {}

@@ -61,7 +61,7 @@ class RoomPool(Generic[Rendered, Finished]):
     def seeds(self, step: int) -> range:
         """The room seeds of step ``step``."""
         first = self.stream.first_seed + int(step * self.stream.rooms_per_step)
-        wrapped = first % (VALIDATION_SEED - self.stream.pool)
+        wrapped = first % (VALIDATION_SEED - self.stream.pool + 1)
         return range(wrapped, wrapped + self.stream.pool)
 
     def at(self, step: int) -> list[Finished]:
@@ -74,6 +74,7 @@ class RoomPool(Generic[Rendered, Finished]):
             found = self._recall(seed)
             if found is not None:
                 self._ready[seed] = found
+                self._coming.pop(seed, None)
         missing = [seed for seed in missing if seed not in self._ready]
         if missing:
             with Progress(disable=not self._show or len(missing) < 4) as progress:
@@ -92,7 +93,8 @@ class RoomPool(Generic[Rendered, Finished]):
             )
         ahead = min(seed + 2 * max(1, self.stream.workers), max(stop, seed + 1), VALIDATION_SEED)
         for number in range(seed, ahead):
-            if number not in self._coming and number not in self._ready:
+            known = number in self._coming or number in self._ready or self._recall(number) is not None
+            if not known:
                 self._coming[number] = self._workers.submit(self._render, number, self.stream.rooms)
 
     def close(self) -> None:
@@ -121,7 +123,7 @@ def encode_video(video: AnnotatedVideo, codec: LatentCodec) -> MemoryVideo:
         video.intrinsics,
         video.clip.size,
         video.sentences,
-        video.tail_frames // TIME_STRIDE,
+        -(-video.tail_frames // TIME_STRIDE),  # a latent with one marked frame is marked
     )
 
 
@@ -143,7 +145,8 @@ def keep_video(writer: LatentWriter, video: MemoryVideo, fps: float) -> None:
 
 def fingerprint(codec: LatentCodec, rooms: RoomsConfig) -> str:
     """A short name for "these rooms through this VAE": latents under another name are other latents."""
-    digest = hashlib.sha256(repr(rooms).encode())
+    statistics = (codec.vae.config.latents_mean, codec.vae.config.latents_std)
+    digest = hashlib.sha256(repr((rooms, *map(list, statistics))).encode())
     for key, tensor in sorted(codec.vae.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.detach().float().cpu().numpy().tobytes())

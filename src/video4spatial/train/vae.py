@@ -67,7 +67,7 @@ def draw_random_box(frame: UInt8[np.ndarray, "H W 3"], rng: np.random.Generator)
 
 
 def augment(clip: UInt8[np.ndarray, "T H W 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "T H W 3"]:
-    """Mirror, reverse, exchange colours; sometimes a red box on a single frame. A box tail keeps its red."""
+    """Mirror, reverse, exchange colours; sometimes a red box on a single frame, red whatever the colours became."""
     if rng.random() < 0.5:
         clip = clip[:, :, ::-1]
     if len(clip) > 1 and rng.random() < 0.2:
