@@ -25,7 +25,7 @@ types: setup-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: setup-dev
-	$(BIN)/pytest --jaxtyping-packages=video4spatial,beartype.beartype
+	$(BIN)/pytest
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev

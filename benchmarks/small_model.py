@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from machine import describe_machine
 
@@ -43,7 +44,7 @@ def training_rate(steps: int = 12, batch: int = 16) -> dict:
     from video4spatial.train.optim import make_optimisers
     from video4spatial.train.recipes import load_recipe
 
-    config = load_recipe("rooms:transformer_cpu")
+    config: Any = load_recipe("rooms:transformer_cpu")
     torch.manual_seed(0)
     model = small_transformer(config.width, config.layers, config.head_dim)
     optimisers = make_optimisers(model, config.optim)

@@ -1,6 +1,7 @@
 """``video4spatial train``: a recipe's run, with previews sampled on the way, saved as a pipeline at the end."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,10 @@ def train_run(
         trainer = Trainer(task, config, root)
         if resume is not None:
             trainer.resume()
-        previews = isinstance(task, TransformerTask) and task.config.previews
-        trainer.run(lambda step: save_preview(task, root, step) if previews else None)
-        if isinstance(task, TransformerTask):
+        if isinstance(task, VaeTask):
+            trainer.run()
+        else:
+            trainer.run(partial(save_preview, task, root) if task.config.previews else None)
             export_pipeline(task, root)
     finally:
         task.close()

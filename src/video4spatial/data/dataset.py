@@ -129,8 +129,11 @@ class Batch:
     sentences: list[str]
 
     def to(self, device: torch.device | str) -> "Batch":
-        move = (self.context, self.context_index, self.target, self.camera)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in move), self.sentences)
+        context, index, target, camera = (
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.context, self.context_index, self.target, self.camera)
+        )
+        return Batch(context, index, target, camera, self.sentences)
 
     def __len__(self) -> int:
         return len(self.target)

@@ -4,6 +4,8 @@ The VAE strides 4 in time and 16 in space. A video is encoded once, causally, an
 sub-clip encoded alone would give other latents (paper, Section 4.1: latents are pre-encoded and sampled).
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
@@ -29,9 +31,9 @@ class LatentCodec:
     """Encode frames to normalised latents and back: ``(z - mean) / std`` with the VAE's own statistics."""
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
-        self.vae = vae
-        self.mean = torch.tensor(vae.config.latents_mean).view(-1, 1, 1, 1)
-        self.std = torch.tensor(vae.config.latents_std).view(-1, 1, 1, 1)
+        self.vae: Any = vae  # diffusers types neither configs nor outputs
+        self.mean = torch.tensor(self.vae.config.latents_mean).view(-1, 1, 1, 1)
+        self.std = torch.tensor(self.vae.config.latents_std).view(-1, 1, 1, 1)
 
     @property
     def channels(self) -> int:

@@ -75,7 +75,7 @@ def small_vae(width: int = 48) -> AutoencoderKLWan:
 
 
 @torch.no_grad()
-def inflate_from_images(vae: AutoencoderKLWan) -> AutoencoderKLWan:
+def inflate_from_images(vae: Any) -> AutoencoderKLWan:
     """Initialise a fresh VAE so that what it learns on single frames already holds for clips.
 
     Of every temporal kernel only the newest frame's tap is alive, and the temporal resamplers start as an average
@@ -87,11 +87,12 @@ def inflate_from_images(vae: AutoencoderKLWan) -> AutoencoderKLWan:
         if isinstance(module, WanCausalConv3d) and module.kernel_size[0] == 3:
             module.weight[:, :, :2] = 0
             module.weight[:, :, 2] *= math.sqrt(3)
+    module: Any
     for module in vae.modules():
         if isinstance(module, WanResample) and hasattr(module, "time_conv"):
             weight, width = module.time_conv.weight, module.time_conv.weight.shape[1]
             weight.zero_()
-            module.time_conv.bias.zero_()
+            torch.nn.init.zeros_(module.time_conv.bias)
             if module.mode == "downsample3d":
                 weight[:, :, 1:, 0, 0] = torch.eye(width)[..., None] / 2
             else:
@@ -134,6 +135,7 @@ def initialise(model: Video4SpatialTransformer3DModel) -> Video4SpatialTransform
             torch.nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 module.bias.zero_()
+    block: Any
     for block in model.blocks:
         block.attn1.to_k.weight.copy_(block.attn1.to_q.weight)
         block.scale_shift_table.normal_(std=0.02)

@@ -58,4 +58,4 @@ class SparseRotaryPosEmbed(WanRotaryPosEmbed):
             ]
             return rearrange(torch.cat(parts, dim=-1), "b f h w d -> b (f h w) 1 d")
 
-        return table(angles.cos(), self.freqs_cos), table(angles.sin(), self.freqs_sin)
+        return table(angles.cos(), self.freqs_cos), table(angles.sin(), self.freqs_sin)  # pyright: ignore

@@ -91,7 +91,7 @@ class Video4SpatialTransformerBlock(WanTransformerBlock):
 
 TransformerBlockRegistry.register(
     Video4SpatialTransformerBlock,
-    TransformerBlockMetadata(return_hidden_states_index=0, return_encoder_hidden_states_index=None),
+    TransformerBlockMetadata(return_hidden_states_index=0, return_encoder_hidden_states_index=None),  # pyright: ignore
 )
 
 
@@ -109,6 +109,8 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
     packed Pluecker maps (24: six a frame, four frames a latent).
     """
 
+    config: Any  # pyright: ignore - diffusers types it as a plain dict
+    _gradient_checkpointing_func: Any
     _no_split_modules = ["Video4SpatialTransformerBlock"]  # noqa: RUF012 - diffusers declares these as plain lists
     _repeated_blocks = ["Video4SpatialTransformerBlock"]  # noqa: RUF012
     _keep_in_fp32_modules = [*WanTransformer3DModel._keep_in_fp32_modules, "time_proj"]  # noqa: RUF012
@@ -171,6 +173,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
             )
             for _ in range(num_layers)
         )
+        block: Any
         for block in self.blocks:
             block.attn1.set_processor(CachedContextAttnProcessor())
         self.token_frame = TokenFrame()

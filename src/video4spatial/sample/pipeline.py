@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,6 +58,15 @@ class Video4SpatialPipeline(DiffusionPipeline):
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
 
+    if TYPE_CHECKING:  # diffusers declares these too narrowly, or not at all
+        config: Any
+        progress_bar: Any
+        tokenizer: Any
+        text_encoder: Any
+        vae: Any
+        scheduler: Any
+        transformer: Any
+
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
@@ -94,7 +103,9 @@ class Video4SpatialPipeline(DiffusionPipeline):
         )
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> "Video4SpatialPipeline":
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, pretrained_model_name_or_path: str | Path, **kwargs: Any
+    ) -> "Video4SpatialPipeline":
         """Load a shipped model by name ("rooms-small"), or a folder that ``save_pretrained`` wrote.
 
         Raises:
@@ -133,7 +144,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
         Raises:
             InputError: unreadable or shorter than 5 frames at the model's rate; a size that does not fit.
         """
-        width, height = width or self.config.width, height or self.config.height
+        width = int(width or self.config.width)
+        height = int(height or self.config.height)
         require_size(width, height)
         frames, fps = load_context(video, width, height, self.config.fps)
         first = None if first_frame is None else load_first_frame(first_frame, width, height)
@@ -174,15 +186,15 @@ class Video4SpatialPipeline(DiffusionPipeline):
         """
         if (instruction is None) == (path is None):
             raise InputError("give either an instruction (ground) or a camera path (navigate), not both or neither")
-        frames = require_4k_plus_1(self.config.frames if frames is None else frames)
+        frames = require_4k_plus_1(frames or self.config.frames)
         if frames < 5 + (self.config.tail_frames if instruction is not None else 0):
             raise InputError(f"frames is {frames}: too short for a clip (with its box tail); use {self.config.frames}")
-        steps = self.config.steps if steps is None else steps
+        steps = steps if steps is not None else int(self.config.steps)
         if steps < 1:
             raise InputError(f"steps is {steps}: give at least 1 (the default is {self.config.steps})")
         if guidance is None or not isinstance(guidance, Guidance):
             guidance = Guidance(self.config.guidance if guidance is None else guidance)
-        wanted = self.config.context_latents if context_latents is None else context_latents
+        wanted = context_latents if context_latents is not None else int(self.config.context_latents)
         context, index = scene.context(wanted)
         height, width = scene.first_frame.shape[:2]
 

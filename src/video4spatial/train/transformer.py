@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan
@@ -39,11 +40,11 @@ class TransformerTask:
     def __init__(self, config: TransformerRun, show_progress: bool = True) -> None:
         self.config = config
         self.device = choose_device(config.device)
-        vae = AutoencoderKLWan.from_pretrained(resolve_part(config.vae, "vae"), torch_dtype=torch.float32)
+        vae: Any = AutoencoderKLWan.from_pretrained(resolve_part(config.vae, "vae"), torch_dtype=torch.float32)
         self.codec = LatentCodec(vae.to(self.device).eval().requires_grad_(False))
         self.tokenizer, self.text_encoder = text_parts(config.vae)
         self.text = TextTable(self.tokenizer, self.text_encoder, self.device)
-        self.model = self._start(self.text_encoder.config.d_model).to(self.device).train()
+        self.model: Any = self._start(self.text_encoder.config.d_model).train().to(self.device)
         self.trained = select_trained(self.model, config.train)
         self.forward = torch.compile(self.model, dynamic=False) if config.compile else self.model
         self.rooms = LatentRooms(config.stream, self.codec, show_progress)
@@ -51,7 +52,7 @@ class TransformerTask:
         self._sampled: list[LatentVideo] = []
         self._judged: list[Batch] = []
 
-    def _start(self, text_dim: int) -> Video4SpatialTransformer3DModel:
+    def _start(self, text_dim: int) -> Any:
         torch.manual_seed(self.config.seed)
         if self.config.start is None:
             return small_transformer(self.config.width, self.config.layers, self.config.head_dim, text_dim)

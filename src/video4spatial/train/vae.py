@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ def single_frame_convolutions() -> Iterator[None]:
         alone = x.shape[2] == 1 and cache_x is None and self.kernel_size[0] == 3 and self.stride[0] == 1
         if not alone:
             return stock(self, x, cache_x)
-        padded = F.pad(x[:, :, 0], self._padding[:4])
+        left, right, top, bottom = (int(side) for side in self._padding[:4])
+        padded = F.pad(x[:, :, 0], (left, right, top, bottom))
         return F.conv2d(padded, self.weight[:, :, 2], self.bias).unsqueeze(2)
 
     WanCausalConv3d.forward = forward
@@ -44,7 +46,7 @@ def single_frame_convolutions() -> Iterator[None]:
         WanCausalConv3d.forward = stock
 
 
-def decode_signal(vae: AutoencoderKLWan, z: Float[Tensor, "B C F h w"]) -> Float[Tensor, "B 3 T H W"]:
+def decode_signal(vae: Any, z: Float[Tensor, "B C F h w"]) -> Float[Tensor, "B 3 T H W"]:
     """``vae.decode`` without its clamp, at which gradients die."""
     vae.clear_cache()
     z = vae.post_quant_conv(z)
@@ -90,14 +92,14 @@ class VaeTask:
     def __init__(self, config: VaeRun, show_progress: bool = True) -> None:
         self.config = config
         self.device = choose_device(config.device)
-        self.model = self._start().to(self.device).train()
+        self.model: Any = self._start().train().to(self.device)  # diffusers types neither configs nor outputs
         render = partial(render_clips, clips=config.clips_a_room, length=CLIP_FRAMES)
         self.pool: RoomPool[np.ndarray, np.ndarray] = RoomPool(
             config.stream, render, lambda seed, clips: clips, show_progress=show_progress
         )
         self._judged: Tensor | None = None
 
-    def _start(self) -> AutoencoderKLWan:
+    def _start(self) -> Any:
         torch.manual_seed(self.config.seed)
         if self.config.start is None:
             return inflate_from_images(small_vae(self.config.width))
