@@ -147,6 +147,14 @@ def require_writable_video(path: str) -> None:
     require_video_name(path)
 
 
+def require_writable_answer(path: str | None) -> None:
+    """The same for the JSON beside it, if one is asked for."""
+    from video4spatial.storage.video import require_writable
+
+    if path:
+        require_writable(path)
+
+
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
     pipeline = load_pipeline(options.model)
@@ -166,6 +174,7 @@ def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
 
 def run_ground(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
+    require_writable_answer(options.json)
     result = ask(options, instruction=options.instruction, scene_description=options.scene)
     result.save(options.out)
     if options.json:
@@ -180,6 +189,7 @@ def run_ground(options: argparse.Namespace) -> None:
 
 def run_navigate(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
+    require_writable_answer(options.json)
     result = ask(options, path=lambda pipeline: camera_path(options, pipeline))
     result.save(options.out)
     if options.json:
@@ -193,7 +203,7 @@ def camera_path(options: argparse.Namespace, pipeline: "Video4SpatialPipeline") 
     from video4spatial.geometry.paths import preset
     from video4spatial.schema import Intrinsics, require_4k_plus_1
 
-    frames = require_4k_plus_1(options.frames or pipeline.config.frames)
+    frames = require_4k_plus_1(pipeline.config.frames if options.frames is None else options.frames)
     lens = pipeline.intrinsics
     if options.fov is not None:
         lens = Intrinsics.from_horizontal_fov(options.fov, lens.width, lens.height)

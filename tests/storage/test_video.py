@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from video4spatial.schema import Clip, InputError
-from video4spatial.storage.video import iter_frames, probe, read_video, write_video
+from video4spatial.storage.video import iter_frames, probe, read_video, require_video_name, require_writable, write_video
 
 SIZE = {"frames": 9, "width": 48, "height": 32}
 
@@ -194,3 +194,28 @@ def test_a_limit_hit_inside_ffmpeg_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_can_be_written_are_told_beforehand_and_nothing_is_made(tmp_path):
+    (tmp_path / "old.mp4").write_bytes(b"kept")
+    for name in ("a.mp4", "new/deeper/a.MKV", "old.mp4"):
+        require_video_name(tmp_path / name)
+    require_writable(tmp_path / "new/a.json")
+    assert [f.name for f in tmp_path.iterdir()] == ["old.mp4"]
+    assert (tmp_path / "old.mp4").read_bytes() == b"kept"
+
+
+def test_names_that_cannot_be_written_are_told_beforehand(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.mp4").mkdir()
+    for name, message in (
+        ("a.gif", r"a.gif: videos are written to .mp4"),
+        ("a", r"a: videos are written to .mp4"),
+        ("file/a.mp4", r"file/a.mp4 cannot be written .*file is a file"),
+        ("folder.mp4", r"folder.mp4 is a folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            require_video_name(tmp_path / name)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as the superuser may write anywhere
+    with pytest.raises(InputError, match=r"new/a.mp4 may not be written .*read-only"):
+        require_video_name(tmp_path / "new/a.mp4")

@@ -15,10 +15,10 @@ from video4spatial.train.stream import encode_video, fingerprint, keep_video
 
 @pytest.fixture(scope="session")
 def latent_store(tmp_path_factory, codec: LatentCodec, tiny_rooms) -> Path:
-    """Rooms 0 to 2 of the tiny recipe, through the tiny VAE."""
+    """Rooms 0 to 4 of the tiny recipe, through the tiny VAE."""
     root = tmp_path_factory.mktemp("latents")
     with LatentWriter(root / fingerprint(codec, tiny_rooms)) as writer:
-        for seed in range(3):
+        for seed in range(5):
             for video in training_videos(seed, tiny_rooms):
                 keep_video(writer, encode_video(video, codec), tiny_rooms.fps)
     return root

@@ -128,7 +128,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
     @register_to_config
     def __init__(
         self,
-        patch_size: tuple[int, ...] = (1, 2, 2),
+        patch_size: tuple[int, ...] | list[int] = (1, 2, 2),  # a list where it comes from config.json
         num_attention_heads: int = 24,
         attention_head_dim: int = 128,
         in_channels: int = 48,
@@ -146,6 +146,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         pos_embed_seq_len: int | None = None,
         camera_channels: int = 24,
     ) -> None:
+        patch_size = tuple(patch_size)
         super().__init__(
             patch_size=patch_size,
             num_attention_heads=num_attention_heads,

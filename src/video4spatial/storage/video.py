@@ -1,6 +1,7 @@
 """Videos and folders of images, in and out of ``Clip``."""
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,17 @@ from video4spatial.schema import Clip, InputError
 from video4spatial.storage.artifacts import atomic_path
 from video4spatial.storage.resize import fit_intrinsics, resize_clip
 
-__all__ = ["VideoInfo", "fit_intrinsics", "iter_frames", "probe", "read_video", "resize_clip", "write_video"]
+__all__ = [
+    "VideoInfo",
+    "fit_intrinsics",
+    "iter_frames",
+    "probe",
+    "read_video",
+    "require_video_name",
+    "require_writable",
+    "resize_clip",
+    "write_video",
+]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FOLDER_FPS = 16.0  # a folder of images has no clock; Clip's default
@@ -75,6 +86,25 @@ def read_video(path: str | Path, max_frames: int | None = None, start: int = 0, 
         return Clip(frames, FOLDER_FPS / stride)
     with _opened(path) as (_, stream):
         return Clip(frames, _fps(path, stream) / stride)
+
+
+def require_video_name(path: str | Path) -> None:
+    """Raise ``InputError`` now if ``write_video`` could not write ``path`` later; nothing is made."""
+    if Path(path).suffix.lower() not in _CONTAINERS:
+        raise InputError(f"{path}: videos are written to {', '.join(_CONTAINERS)}: choose such a name")
+    require_writable(path)
+
+
+def require_writable(path: str | Path) -> None:
+    """Raise ``InputError`` unless a file ``path`` can be written: its folder is there, or can be made."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: choose a file name in it")
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise InputError(f"{path} cannot be written ({folder} is a file): choose another name or folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path} may not be written ({folder} is read-only): choose a folder of your own")
 
 
 def write_video(path: str | Path, clip: Clip, crf: int = 18) -> None:

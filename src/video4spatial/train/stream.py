@@ -2,14 +2,12 @@
 
 import hashlib
 import multiprocessing
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import numpy as np
 import torch
 from rich.progress import Progress
 
@@ -20,18 +18,12 @@ from video4spatial.model.latents import LatentCodec
 from video4spatial.schema import TIME_STRIDE, InputError
 from video4spatial.storage.latents import LatentStore, LatentWriter
 from video4spatial.train.config import StreamConfig
+from video4spatial.train.workers import one_thread
 
 VALIDATION_SEED = 900_000  # rooms from here to HELD_OUT_SEED judge a run while it trains; never trained on either
 
 Rendered = TypeVar("Rendered")
 Finished = TypeVar("Finished")
-
-
-def one_thread() -> None:
-    """Keep a worker process to one thread: the processes are the parallelism."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
-    torch.set_num_threads(1)
 
 
 class RoomPool(Generic[Rendered, Finished]):
@@ -193,15 +185,6 @@ class LatentRooms:
         self.pool.close()
         if self._writer is not None:
             self._writer.close()
-
-
-def render_clips(seed: int, rooms: RoomsConfig, clips: int = 5, length: int = 17) -> np.ndarray:
-    """Short clips ``[clips, length, H, W, 3]`` of a room's training videos, for the VAE; box tails included."""
-    frames = np.concatenate([video.clip.frames for video in training_videos(seed, rooms)])
-    rng = np.random.default_rng([seed, 23])
-    last = len(frames) - length
-    starts = [last, *rng.integers(0, last, clips - 1)]  # the last clip ends in a box tail
-    return np.stack([frames[start : start + length] for start in starts])
 
 
 def validation_seeds(rooms: int) -> range:

@@ -21,7 +21,8 @@ from video4spatial.model.load import inflate_from_images, resolve_part, small_va
 from video4spatial.schema import Box
 from video4spatial.train.config import VaeRun
 from video4spatial.train.loop import choose_device
-from video4spatial.train.stream import RoomPool, render_clips, validation_seeds
+from video4spatial.train.stream import RoomPool, validation_seeds
+from video4spatial.train.workers import render_clips
 
 CLIP_FRAMES = 17
 
