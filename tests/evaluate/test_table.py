@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from video4spatial.evaluate.marked import Outcome
-from video4spatial.evaluate.sheet import contact_sheet, spread
 from video4spatial.evaluate.table import CaseResult, GroundingResult, grounding_table, markdown, navigation_table
 from video4spatial.schema import InputError
 
@@ -92,32 +90,3 @@ def test_markdown_shows_every_method_and_figure():
     tables = [[line for line in part.splitlines() if line.startswith("|")] for part in text.split("## ")[1:]]
     assert [len({line.count("|") for line in lines}) for lines in tables] == [1, 1]  # no ragged row
     assert "Grounding" not in markdown({"navigation": table["navigation"]})
-
-
-def test_contact_sheet_can_be_seen(tmp_path):
-    red, blue = np.zeros((2, 3, 64, 96, 3), np.uint8)
-    red[..., 0], blue[..., 2] = 255, 255
-    contact_sheet({"truth": red, "the full model": blue[:2]}, tmp_path / "sheet.png")
-    with Image.open(tmp_path / "sheet.png") as image:
-        pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    assert width > 3 * 192
-    assert height > 2 * 128
-    is_red, is_blue = (pixels == (255, 0, 0)).all(-1), (pixels == (0, 0, 255)).all(-1)
-    assert (is_red.sum(), is_blue.sum()) == (3 * 192 * 128, 2 * 192 * 128)
-    assert np.nonzero(is_red)[0].max() < np.nonzero(is_blue)[0].min()
-    assert (pixels[:20].sum(-1) == 0).any()  # a label
-
-
-def test_contact_sheet_refuses_what_it_cannot_show(tmp_path):
-    frames = np.zeros((2, 64, 96, 3), np.uint8)
-    for rows, name in (({}, "a.png"), ({"a": frames, "b": frames[:, :32]}, "a.png"), ({"a": frames}, "a.txt")):
-        with pytest.raises(InputError):
-            contact_sheet(rows, tmp_path / name)
-    assert not list(tmp_path.iterdir())
-
-
-def test_spread_keeps_both_ends():
-    frames = np.arange(49, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    assert spread(frames, 8)[:, 0, 0, 0].tolist() == [0, 7, 14, 21, 27, 34, 41, 48]
-    assert len(spread(frames[:5], 8)) == 5

@@ -16,7 +16,6 @@ from video4spatial.evaluate.baselines import hold_first_frame
 from video4spatial.evaluate.benchmark import GroundingCase, NavigationCase, grounding_cases, navigation_cases
 from video4spatial.evaluate.layout import EvaluationLayout, read_strip, write_strip
 from video4spatial.evaluate.measure import GroundingMeasure, measure_navigation, read_answer
-from video4spatial.evaluate.sheet import contact_sheet, spread
 from video4spatial.evaluate.table import (
     CEILING,
     CaseResult,
@@ -27,6 +26,7 @@ from video4spatial.evaluate.table import (
 )
 from video4spatial.schema import Found, InputError
 from video4spatial.storage.artifacts import atomic_path, read_json, write_json
+from video4spatial.storage.sheet import contact_sheet, evenly, write_image
 
 NAVIGATION_METHODS = ("full", "first_frame_only", "no_guidance", "first_frame_held", "vae_reconstruction")
 GROUNDING_METHODS = ("full", "first_frame_only", "no_guidance", "ground_truth")
@@ -179,7 +179,7 @@ class HeldOutEvaluation:
 
     def _keep_strip(self, layout: EvaluationLayout, task: str, number: int, row: str, frames: Frames) -> None:
         if number < self.sheet_cases:
-            write_strip(layout.strip(task, number, row), spread(frames, _SHEET_FRAMES))
+            write_strip(layout.strip(task, number, row), frames[evenly(len(frames), _SHEET_FRAMES)])
 
     def _write_sheet(self, layout: EvaluationLayout, task: str, saved: list[Row]) -> None:
         given = ("context", "truth") if task == "navigation" else ("context",)  # ground_truth is a method there
@@ -192,7 +192,7 @@ class HeldOutEvaluation:
                     label = f"{number + 1}. {title}: {name}{_caption(case['rows'].get(name))}"
                     rows[label] = read_strip(path, self.config.width)
         if rows:
-            contact_sheet(rows, layout.sheet(task))
+            write_image(layout.sheet(task), contact_sheet(rows, _SHEET_FRAMES))
 
 
 def _caption(row: Row | None) -> str:

@@ -8,7 +8,7 @@ from video4spatial.schema import SPACE_STRIDE, CameraPath, require_4k_plus_1, re
 
 
 def camera_maps(path: CameraPath, width: int, height: int) -> Float32[np.ndarray, "24 F h w"]:
-    """Packed Pluecker maps of ``path``, one ray through the middle of each latent cell of a ``width`` x ``height`` video.
+    """Packed Pluecker maps of ``path``, a ray through the middle of each latent cell of a ``width`` x ``height`` video.
 
     Poses are taken as they are: make them relative to the reference frame first (``poses.relative_to``). Source: paper,
     Section 3.3; that four frames are packed into a latent's 24 channels is this project's choice.

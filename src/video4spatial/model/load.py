@@ -92,7 +92,8 @@ def inflate_from_images(vae: Any) -> AutoencoderKLWan:
         if isinstance(module, WanResample) and hasattr(module, "time_conv"):
             weight, width = module.time_conv.weight, module.time_conv.weight.shape[1]
             weight.zero_()
-            torch.nn.init.zeros_(module.time_conv.bias)
+            assert module.time_conv.bias is not None
+            module.time_conv.bias.zero_()
             if module.mode == "downsample3d":
                 weight[:, :, 1:, 0, 0] = torch.eye(width)[..., None] / 2
             else:

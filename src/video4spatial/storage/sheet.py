@@ -19,11 +19,11 @@ def evenly(count: int, shown: int) -> list[int]:
 
 
 def contact_sheet(
-    rows: dict[str, UInt8[np.ndarray, "T H W 3"]], columns: int = 8, frame_width: int = 192
+    rows: dict[str, UInt8[np.ndarray, "_ _ _ 3"]], columns: int = 8, frame_width: int = 192
 ) -> UInt8[np.ndarray, "H W 3"]:
     """One labelled row a clip, ``columns`` frames spread over it, scaled to ``frame_width`` pixels."""
-    if not rows:
-        raise InputError("a contact sheet needs at least one clip")
+    if not rows or not all(len(frames) for frames in rows.values()):
+        raise InputError("a contact sheet needs at least one clip, and a frame in each")
     strips = []
     for frames in rows.values():
         height = round(frame_width * frames.shape[1] / frames.shape[2])
