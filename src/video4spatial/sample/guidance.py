@@ -58,7 +58,7 @@ class Conditions:
 def guided_velocity(
     transformer: Any,
     target: Float[Tensor, "1 C F h w"],
-    timestep: Float[Tensor, ""],
+    timestep: Float[Tensor, ""] | Int[Tensor, ""],
     conditions: Conditions,
     guidance: Guidance,
 ) -> Float[Tensor, "1 C F h w"]:

@@ -144,8 +144,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
         Raises:
             InputError: unreadable or shorter than 5 frames at the model's rate; a size that does not fit.
         """
-        width = int(width or self.config.width)
-        height = int(height or self.config.height)
+        width = int(self.config.width) if width is None else width
+        height = int(self.config.height) if height is None else height
         require_size(width, height)
         frames, fps = load_context(video, width, height, self.config.fps)
         first = None if first_frame is None else load_first_frame(first_frame, width, height)
@@ -186,7 +186,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
         """
         if (instruction is None) == (path is None):
             raise InputError("give either an instruction (ground) or a camera path (navigate), not both or neither")
-        frames = require_4k_plus_1(frames or self.config.frames)
+        frames = require_4k_plus_1(int(self.config.frames) if frames is None else frames)
         if frames < 5 + (self.config.tail_frames if instruction is not None else 0):
             raise InputError(f"frames is {frames}: too short for a clip (with its box tail); use {self.config.frames}")
         steps = steps if steps is not None else int(self.config.steps)
@@ -274,6 +274,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
     def _read_answer(self, clip: np.ndarray, label: str) -> Found | None:
         """The red box of the clip's tail; None when no box can be read."""
         tail = self.config.tail_frames
+        if not tail:
+            return None
         moving, held = clip[:-tail], clip[-tail:]
         read = read_red_box(held[tail // 4 :], before=moving[-2:])
         if read is None:
