@@ -149,7 +149,7 @@ def require_writable_video(path: str) -> None:
 
 def require_writable_answer(path: str | None) -> None:
     """The same for the JSON beside it, if one is asked for."""
-    from video4spatial.storage.video import require_writable
+    from video4spatial.storage.artifacts import require_writable
 
     if path:
         require_writable(path)
@@ -215,7 +215,7 @@ def camera_path(options: argparse.Namespace, pipeline: "Video4SpatialPipeline") 
 def parse_size(text: str) -> tuple[int, int]:
     """ "416x256" as (width, height), both even."""
     width, sign, height = text.lower().partition("x")
-    if not (sign and width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+    if not (sign and width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
         raise InputError(f"--size is {text!r}: write it as WIDTHxHEIGHT, for example 416x256")
     if int(width) % 2 or int(height) % 2:
         raise InputError(f"--size is {text!r}: both sides must be even, for H.264")
@@ -226,11 +226,17 @@ def run_rooms(options: argparse.Namespace) -> None:
     from video4spatial.geometry.formats import save_path
     from video4spatial.rooms import make_room, tour
     from video4spatial.schema import Clip, Intrinsics
-    from video4spatial.storage.sheet import contact_sheet, write_image
+    from video4spatial.storage.sheet import contact_sheet, require_image_name, write_image
     from video4spatial.storage.video import write_video
 
     width, height = parse_size(options.size)
     require_writable_video(options.out)
+    if not 0 < options.fps < float("inf"):
+        raise InputError(f"--fps is {options.fps}: give a number above 0")
+    if options.tour < 0:
+        raise InputError(f"--tour is {options.tour}: give a number from 0 up")
+    if options.sheet:
+        require_image_name(options.sheet)
     room = make_room(options.seed, difficulty=options.difficulty)
     target = None
     if options.target is not None:
@@ -241,10 +247,10 @@ def run_rooms(options: argparse.Namespace) -> None:
         target = phrases[wanted]
     lens = Intrinsics.from_horizontal_fov(72.0, width, height)
     c2w = tour(room, options.frames, seed=options.tour, fps=options.fps, target=target)
+    if options.poses:  # first, since it is quick and its name can be wrong
+        save_path(options.poses, CameraPath(c2w, lens))
     clip = Clip(room.render(c2w, lens).rgb, options.fps)
     write_video(options.out, clip)
-    if options.poses:
-        save_path(options.poses, CameraPath(c2w, lens))
     if options.sheet:
         write_image(options.sheet, contact_sheet({f"room {options.seed}: {room.describe()}": clip.frames}))
     print(f"{room.describe()}; {len(clip)} frames in {options.out}")

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from video4spatial.schema import Clip, InputError
-from video4spatial.storage.video import iter_frames, probe, read_video, require_video_name, require_writable, write_video
+from video4spatial.storage.artifacts import require_writable
+from video4spatial.storage.video import iter_frames, probe, read_video, require_video_name, write_video
 
 SIZE = {"frames": 9, "width": 48, "height": 32}
 

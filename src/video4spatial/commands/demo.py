@@ -9,9 +9,10 @@ from rich.console import Console
 
 from video4spatial.data.rooms import RoomsConfig, article, plain_video
 from video4spatial.geometry.boxes import draw_box
+from video4spatial.geometry.paths import preset
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.sample.session import Result
-from video4spatial.schema import Clip
+from video4spatial.schema import CameraPath, Clip, InputError
 from video4spatial.storage.artifacts import atomic_path
 from video4spatial.storage.sheet import contact_sheet, write_image
 from video4spatial.storage.video import write_video
@@ -42,13 +43,13 @@ def make_demo(pipeline: Video4SpatialPipeline, out: Path, seed: int) -> None:
     context = plain_video(room, config).clip
     write_video(out / "context.mp4", context)
     scene = pipeline.encode_context(out / "context.mp4")
-    phrase = room.targets()[0].phrase
+    targets = room.targets()
+    if not targets:
+        raise InputError(f"room {seed} has no object that a phrase tells from all others: choose another --room")
+    phrase = targets[0].phrase
     console.print(f"grounding: {article(phrase)} ...")
     ground = pipeline(scene, article(phrase), scene_description=room.describe())
     console.print("navigating: turn-right by 60 degrees ...")
-    from video4spatial.geometry.paths import preset
-    from video4spatial.schema import CameraPath
-
     path = CameraPath(preset("turn-right", pipeline.config.frames, degrees=60), pipeline.intrinsics)
     navigate = pipeline(scene, path=path)
 

@@ -98,12 +98,10 @@ def save_preview(task: TransformerTask, root: Path, step: int) -> None:
     pipeline = pipeline_of(task)
     video = plain_video(room, task.config.stream.rooms, seed=5)
     scene = pipeline.encode_context(video.clip)
-    phrase = room.targets()[0].phrase
-    rows: dict[str, np.ndarray] = {
-        "context": video.clip.frames,
-        f"ground: {phrase}": pipeline(scene, f"the {phrase}", steps=PREVIEW_STEPS).frames,
-        "navigate: turn-right": pipeline(scene, path="turn-right", steps=PREVIEW_STEPS).frames,
-    }
+    rows: dict[str, np.ndarray] = {"context": video.clip.frames}
+    for target in room.targets()[:1]:  # a bare room has none
+        rows[f"ground: {target.phrase}"] = pipeline(scene, f"the {target.phrase}", steps=PREVIEW_STEPS).frames
+    rows["navigate: turn-right"] = pipeline(scene, path="turn-right", steps=PREVIEW_STEPS).frames
     layout = RunLayout(root)
     write_image(layout.preview(step).with_suffix(".png"), contact_sheet(rows))
 

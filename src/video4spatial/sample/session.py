@@ -80,7 +80,7 @@ def load_first_frame(image: str | Path | np.ndarray, width: int, height: int) ->
 
         try:
             with Image.open(image) as opened:
-                image = np.asarray(opened.convert("RGB"))
+                image = np.array(opened.convert("RGB"))
         except (OSError, UnidentifiedImageError) as error:
             raise InputError(f"{image} cannot be read as an image ({error}): give a PNG or JPEG") from None
     return resize_clip(Clip(np.asarray(image)[None], 1.0), width, height).frames[0]

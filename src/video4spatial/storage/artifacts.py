@@ -82,6 +82,18 @@ def _explained(error: OSError, path: Path, temporary: Path) -> InputError | None
     return None
 
 
+def require_writable(path: str | Path) -> None:
+    """Raise ``InputError`` unless a file ``path`` can be written: its folder is there, or can be made."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: choose a file name in it")
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise InputError(f"{path} cannot be written ({folder} is a file): choose another name or folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path} may not be written ({folder} is read-only): choose a folder of your own")
+
+
 def write_json(path: str | Path, content: object) -> None:
     """Write JSON, indented, atomically. NaN and infinity are refused (``ValueError``): they are not JSON."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"

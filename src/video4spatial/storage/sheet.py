@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from video4spatial.schema import InputError
-from video4spatial.storage.artifacts import atomic_path
+from video4spatial.storage.artifacts import atomic_path, require_writable
 
 _LABEL = 22
 _PAPER, _INK = (250, 250, 248), (40, 40, 44)
@@ -42,10 +42,16 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
+def require_image_name(path: str | Path) -> None:
+    """Raise ``InputError`` now if ``write_image`` could not write ``path`` later; nothing is made."""
+    if Path(path).suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{path}: images are written as .png or .jpg: choose such a name")
+    require_writable(path)
+
+
 def write_image(path: str | Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
     """Write a PNG or JPEG; the whole file or none."""
     path = Path(path)
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{path}: images are written as .png or .jpg: choose such a name")
+    require_image_name(path)
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary)

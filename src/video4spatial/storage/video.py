@@ -1,7 +1,6 @@
 """Videos and folders of images, in and out of ``Clip``."""
 
 import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from video4spatial.schema import Clip, InputError
-from video4spatial.storage.artifacts import atomic_path
+from video4spatial.storage.artifacts import atomic_path, require_writable
 from video4spatial.storage.resize import fit_intrinsics, resize_clip
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "probe",
     "read_video",
     "require_video_name",
-    "require_writable",
     "resize_clip",
     "write_video",
 ]
@@ -93,18 +91,6 @@ def require_video_name(path: str | Path) -> None:
     if Path(path).suffix.lower() not in _CONTAINERS:
         raise InputError(f"{path}: videos are written to {', '.join(_CONTAINERS)}: choose such a name")
     require_writable(path)
-
-
-def require_writable(path: str | Path) -> None:
-    """Raise ``InputError`` unless a file ``path`` can be written: its folder is there, or can be made."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: choose a file name in it")
-    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-    if not folder.is_dir():
-        raise InputError(f"{path} cannot be written ({folder} is a file): choose another name or folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{path} may not be written ({folder} is read-only): choose a folder of your own")
 
 
 def write_video(path: str | Path, clip: Clip, crf: int = 18) -> None:

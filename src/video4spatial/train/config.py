@@ -60,6 +60,8 @@ class RunConfig:
         for name in ("batch", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"config key {name!r} is {getattr(self, name)}: give at least 1")
+        if self.minutes is not None and not 0 < self.minutes < float("inf"):
+            raise InputError(f"config key 'minutes' is {self.minutes}: give a number above 0, or leave it out")
 
 
 @dataclass(frozen=True)
