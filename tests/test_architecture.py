@@ -74,7 +74,9 @@ def test_nothing_forbidden(file):
     tree = TREES[file]
     if name_of(file) not in NAMED_BEFORE_THE_RULE:
         assert not {*file.relative_to(SOURCE).parts[:-1], file.stem} & FORBIDDEN_NAMES
-    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
     imported |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not imported & {"pickle", "cPickle", "dill", "joblib", "__future__"}
     plain = {name for name, call in calls(tree) if isinstance(call.func, ast.Name)}
@@ -101,7 +103,8 @@ def test_loose_state_dicts_check_their_report(file):
             if not isinstance(statement, ast.Expr | ast.Assign | ast.Return) or not isinstance(value, ast.Call):
                 continue
             loose = any(
-                k.arg == "strict" and isinstance(k.value, ast.Constant) and k.value.value is False for k in value.keywords
+                k.arg == "strict" and isinstance(k.value, ast.Constant) and k.value.value is False
+                for k in value.keywords
             )
             if loose and getattr(value.func, "attr", "") == "load_state_dict":
                 assert isinstance(statement, ast.Assign), f"{name_of(file)}:{value.lineno} drops the report"

@@ -17,9 +17,7 @@ from video4spatial.schema import (
 )
 
 sides = st.integers(1, 2000)
-lenses = st.builds(
-    Intrinsics, *[st.floats(1, 2000)] * 2, *[st.floats(-500, 2500)] * 2, width=sides, height=sides
-)
+lenses = st.builds(Intrinsics, *[st.floats(1, 2000)] * 2, *[st.floats(-500, 2500)] * 2, width=sides, height=sides)
 
 
 def pixel_of(lens: Intrinsics, ray: np.ndarray) -> np.ndarray:

@@ -179,7 +179,9 @@ def test_encoding_a_video(tiny_grounding, codec, encoded):
     assert (encoded.latents, encoded.tail_latents) == (11, 2)
     assert encoded.tensors["video"].dtype == torch.float16
     torch.testing.assert_close(encoded.read("video", range(11)).float(), codec.encode(frames), atol=2e-3, rtol=1e-3)
-    torch.testing.assert_close(encoded.read("image", [3])[:, 0].float(), codec.encode(frames[12:13])[:, 0], atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        encoded.read("image", [3])[:, 0].float(), codec.encode(frames[12:13])[:, 0], atol=2e-3, rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("tail", [1, 4, 5, 8])

@@ -149,7 +149,9 @@ def official_state() -> dict[str, torch.Tensor]:
     """Official key names, out of diffusers' (the parity test converts a checkpoint of the official code)."""
     torch.manual_seed(0)
     names = [("attn1.to_out.0", "self_attn.o"), ("attn2.to_out.0", "cross_attn.o"), ("norm2", "norm3")]
-    names += [(f"attn1.to_{p}", f"self_attn.{p}") for p in "qkv"] + [(f"attn2.to_{p}", f"cross_attn.{p}") for p in "qkv"]
+    names += [(f"attn1.to_{p}", f"self_attn.{p}") for p in "qkv"] + [
+        (f"attn2.to_{p}", f"cross_attn.{p}") for p in "qkv"
+    ]
     names += [("attn1.", "self_attn."), ("attn2.", "cross_attn."), ("ffn.net.0.proj", "ffn.0"), ("ffn.net.2", "ffn.2")]
     names += [("proj_out", "head.head"), ("condition_embedder.time_proj", "time_projection.1")]
     names += [(f"condition_embedder.time_embedder.linear_{i}", f"time_embedding.{2 * i - 2}") for i in (1, 2)]

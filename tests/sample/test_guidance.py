@@ -131,7 +131,9 @@ def test_vanilla_indices_and_the_gap_reach_the_transformer(tiny_transformer, con
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises((InputError, TypeError), match=r"'all'(.|\n)*joint.*text.*none"):  # TypeError: while types are checked
+    with pytest.raises(
+        (InputError, TypeError), match=r"'all'(.|\n)*joint.*text.*none"
+    ):  # TypeError: while types are checked
         Guidance(3.0, "all")
     for scale in (-1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="give a number of at least 0"):

@@ -76,7 +76,7 @@ def test_mistakes_are_named(setting, message):
 
 
 numbers = st.one_of(st.integers(), st.floats(), st.from_regex(r"-?[0-9]{1,5000}", fullmatch=True))
-values = st.one_of(st.text(), numbers.map(str), st.lists(numbers).map(str), st.text("[]{}\",:0eE+-.N ", max_size=40))
+values = st.one_of(st.text(), numbers.map(str), st.lists(numbers).map(str), st.text('[]{}",:0eE+-.N ', max_size=40))
 
 
 @given(st.one_of(st.text(), st.tuples(st.one_of(st.text(), st.sampled_from(KEYS)), values).map("=".join)))

@@ -16,7 +16,9 @@ def one_thread() -> None:
         os.environ[name] = "1"
 
 
-def render_clips(seed: int, rooms: RoomsConfig, clips: int = 5, length: int = 17) -> UInt8[np.ndarray, "clips length H W 3"]:
+def render_clips(
+    seed: int, rooms: RoomsConfig, clips: int = 5, length: int = 17
+) -> UInt8[np.ndarray, "clips length H W 3"]:
     """Short clips ``[clips, length, H, W, 3]`` of a room's training videos, for the VAE; box tails included."""
     frames = np.concatenate([video.clip.frames for video in training_videos(seed, rooms)])
     rng = np.random.default_rng([seed, 23])
