@@ -150,9 +150,7 @@ def _gather(i, points, normals, patch_int, patch_float, size, bvh, triangles, tr
         radius, up = math.sqrt(squared), math.sqrt(1 - squared)
         a, b = radius * math.cos(angle), radius * math.sin(angle)
         dx, dy, dz = ux * a + vx * b + nx * up, uy * a + vy * b + ny * up, uz * a + vz * b + nz * up
-        patch, s, t, distance = shell_hit(
-            size, inside(x, size[0]), inside(y, size[1]), inside(z, size[2]), dx, dy, dz
-        )
+        patch, s, t, distance = shell_hit(size, inside(x, size[0]), inside(y, size[1]), inside(z, size[2]), dx, dy, dz)
         hit, _, w1, w2 = trace(bvh, x, y, z, dx, dy, dz, distance, False)
         if hit >= 0:
             triangle = bvh.source[hit]

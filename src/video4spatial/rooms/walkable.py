@@ -26,7 +26,8 @@ class Walkable:
         piece = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
         self._cells = np.argwhere(piece)
         self.points = (self._cells + 0.5) * CELL
-        self._uphill = np.stack(np.gradient(ndimage.gaussian_filter(self.clearance, 2), CELL), -1)
+        slopes = np.gradient(np.asarray(ndimage.gaussian_filter(self.clearance, 2)), CELL)
+        self._uphill = np.stack(list(slopes), -1)
         self._comfort, self._length = self._graphs(piece)
 
     def _graphs(self, piece: np.ndarray):
