@@ -3,7 +3,7 @@
 import numpy as np
 
 from video4spatial.rooms.finishes import Finishes
-from video4spatial.rooms.furniture.common import add_lamp_shade, add_legs, add_vase
+from video4spatial.rooms.furniture.shared_parts import add_lamp_shade, add_legs, add_vase
 from video4spatial.rooms.palette import Colour
 from video4spatial.rooms.parts import Material, Part
 
