@@ -45,21 +45,21 @@ def vae_gpu() -> VaeRun:
 
 
 def transformer_cpu() -> TransformerRun:
-    """The shipped transformer: 3.7M parameters, both tasks, 12 context and 9 target latents of 96x64 video."""
+    """The shipped transformer: 3.5M parameters, both tasks, 12 context and 9 target latents of 96x64 video."""
     return TransformerRun(
         steps=1_000_000,
-        minutes=100,
-        batch=32,
+        minutes=75,
+        batch=16,
         width=192,
         layers=6,
         head_dim=32,
         export="fp16",
         window=WindowConfig(target=9, context=(12, 12, 12, 12, 8, 0), other_video=0.3, navigation=0.6),
-        optim=OptimConfig(name="muon", lr=2e-3, warmup=100, decay=0.4, final=0.02, ema=0.998),
-        stream=StreamConfig(rooms=SMALL, pool=700, workers=2, store="runs/latents"),
+        optim=OptimConfig(name="muon", lr=2e-3, warmup=40, decay=0.4, final=0.02, ema=0.998),
+        stream=StreamConfig(rooms=SMALL, pool=450, workers=2, store="runs/latents"),
         validation_rooms=24,
-        validate_every=250,
-        checkpoint_every=250,
+        validate_every=200,
+        checkpoint_every=200,
     )
 
 
