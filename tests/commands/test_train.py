@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from video4spatial.cli import main
+from video4spatial.commands.train import forget_origins
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.storage.video import read_video, write_video
@@ -48,3 +49,12 @@ def test_a_vae_then_a_transformer_then_a_video(tmp_path, tiny_walk, capfd):
     losses = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert np.isfinite([line["loss"] for line in losses if "loss" in line]).all()
     assert [line["step"] for line in losses if "loss" in line] == [1, 2, 3, 4]
+
+
+def test_a_saved_pipeline_does_not_say_where_its_parts_came_from(pipeline_folder, tmp_path):
+    pipeline = Video4SpatialPipeline.from_pretrained(pipeline_folder)
+    forget_origins(pipeline)
+    pipeline.save_pretrained(str(tmp_path))
+    configs = list(tmp_path.rglob("*.json"))
+    assert len(configs) >= 5
+    assert not [file for file in configs if str(pipeline_folder) in file.read_text()]

@@ -225,3 +225,9 @@ def test_the_codec_is_the_pipelines_own(tiny_pipeline, tiny_vae):
     lens = tiny_pipeline.intrinsics
     assert (lens.width, lens.height) == (64, 32)
     assert np.degrees(2 * np.arctan(32 / lens.fx)) == pytest.approx(72.0)
+
+
+def test_navigation_may_have_a_guidance_of_its_own(tiny_pipeline):
+    own = Video4SpatialPipeline(**tiny_pipeline.components, guidance=4.0, navigation_guidance=1.5)
+    assert (own.default_guidance(False), own.default_guidance(True)) == (4.0, 1.5)
+    assert tiny_pipeline.default_guidance(True) == tiny_pipeline.default_guidance(False) == 3.0

@@ -21,10 +21,11 @@ ABLATIONS = ("full", "first_frame_only", "no_guidance")
 def evaluate_pipeline(pipeline: Video4SpatialPipeline, options: argparse.Namespace) -> dict[str, Any]:
     """Fill ``options.out`` with the table, its JSON and two contact sheets; print the table."""
     pipeline.set_progress_bar_config(disable=True)
-    scale = pipeline.config.guidance if options.guidance is None else options.guidance
     steps = options.steps or pipeline.config.steps
 
     def generate(method: str, case: NavigationCase | GroundingCase, seed: int) -> tuple[np.ndarray, Found | None]:
+        navigates = isinstance(case, NavigationCase)
+        scale = pipeline.default_guidance(navigates) if options.guidance is None else options.guidance
         result = pipeline(
             pipeline.encode_context(case.context),
             **instruction_of(case),
@@ -41,7 +42,7 @@ def evaluate_pipeline(pipeline: Video4SpatialPipeline, options: argparse.Namespa
         generate=generate,
         reconstruct=lambda frames: pipeline.codec.decode(pipeline.codec.encode(frames)),
         out=Path(options.out),
-        settings={"model": options.model, "steps": steps, "guidance": scale, "commit": commit()},
+        settings={"model": options.model, "steps": steps, "guidance": options.guidance, "commit": commit()},
         navigation=options.cases,
         grounding=options.cases,
         target_frames=pipeline.config.frames,

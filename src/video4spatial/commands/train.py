@@ -85,8 +85,9 @@ def pipeline_of(task: TransformerTask) -> Video4SpatialPipeline:
         frames=4 * (window.target - 1) + 1,
         tail_frames=rooms.tail_frames,
         context_latents=max(window.context),
-        steps=30,
+        steps=16,
         guidance=3.0,
+        navigation_guidance=1.5,
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -106,11 +107,19 @@ def save_preview(task: TransformerTask, root: Path, step: int) -> None:
     write_image(layout.preview(step).with_suffix(".png"), contact_sheet(rows))
 
 
+def forget_origins(pipeline: Video4SpatialPipeline) -> None:
+    """Leave out of the saved configs the folders that the parts were loaded from on this machine."""
+    for part in (pipeline, pipeline.vae, pipeline.transformer):
+        part.register_to_config(_name_or_path="")
+    pipeline.text_encoder.config._name_or_path = ""
+
+
 def export_pipeline(task: TransformerTask, root: Path) -> None:
     """Save the whole pipeline, with the averaged weights that the run exported."""
     pipeline = pipeline_of(task)
     trained = type(task.model).from_pretrained(root / "transformer", torch_dtype=torch.float32)
     pipeline.register_modules(transformer=trained)
+    forget_origins(pipeline)
     pipeline.to(EXPORTED[task.config.export])
     pipeline.save_pretrained(str(root / "pipeline"))
     Console(stderr=True).print(f"the pipeline is in {root / 'pipeline'}: use it with --model {root / 'pipeline'}")

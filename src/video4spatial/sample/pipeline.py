@@ -54,6 +54,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
             camera presets and paths without intrinsics assume.
         frames, tail_frames: default clip length, box tail included, and the tail's length.
         context_latents, steps, guidance: default sampling settings.
+        navigation_guidance: the guidance scale of navigation, where it is not that of grounding.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
@@ -84,6 +85,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
         context_latents: int = 84,
         steps: int = 50,
         guidance: float = 5.0,
+        navigation_guidance: float | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -100,6 +102,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
             context_latents=context_latents,
             steps=steps,
             guidance=guidance,
+            navigation_guidance=navigation_guidance,
         )
 
     @classmethod
@@ -193,7 +196,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
         if steps < 1:
             raise InputError(f"steps is {steps}: give at least 1 (the default is {self.config.steps})")
         if guidance is None or not isinstance(guidance, Guidance):
-            guidance = Guidance(self.config.guidance if guidance is None else guidance)
+            guidance = Guidance(self.default_guidance(path is not None) if guidance is None else guidance)
         wanted = context_latents if context_latents is not None else int(self.config.context_latents)
         context, index = scene.context(wanted)
         height, width = scene.first_frame.shape[:2]
@@ -235,6 +238,11 @@ class Video4SpatialPipeline(DiffusionPipeline):
         if instruction is None:
             return Result(clip, scene.fps, "navigate", settings)
         return Result(clip, scene.fps, "ground", settings | {"sentence": text}, self._read_answer(clip, instruction))
+
+    def default_guidance(self, navigates: bool) -> float:
+        """The model's own guidance scale for the task."""
+        own = self.config.navigation_guidance if navigates else None
+        return float(self.config.guidance if own is None else own)
 
     def resolve_path(self, path: CameraPath | str, frames: int) -> CameraPath:
         """A preset's name or a path, as ``frames`` poses relative to the first.
