@@ -61,11 +61,11 @@ def test_a_place_that_cannot_be_written(tiny_pipeline, tmp_path):
 
 def test_found_boxes_are_drawn_on_frames_of_their_own():
     frames = np.full((9, 32, 64, 3), 90, np.uint8)
-    missed = Result(frames, 16.0, "ground", {})
-    assert answer(missed) == "not found"
+    missed = Result(frames, 16.0, "ground", {"seed": 2})
+    assert answer(missed) == "not found, with seeds 0 to 2"
     np.testing.assert_array_equal(marked(missed).frames, frames)
-    found = Result(frames, 16.0, "ground", {}, Found(Box(10.0, 8.0, 40.0, 28.0), 8, "sofa", 0.876))
-    assert answer(found) == "box found, confidence 0.88"
+    found = Result(frames, 16.0, "ground", {"seed": 1}, Found(Box(10.0, 8.0, 40.0, 28.0), 8, "sofa", 0.876))
+    assert answer(found) == "box found with seed 1, confidence 0.88"
     shown = marked(found).frames
     np.testing.assert_array_equal(shown[:9], frames)
     assert len(shown) == 17

@@ -11,12 +11,13 @@ from video4spatial.data.rooms import RoomsConfig, article, plain_video
 from video4spatial.geometry.boxes import draw_box
 from video4spatial.geometry.paths import preset
 from video4spatial.sample.pipeline import Video4SpatialPipeline
-from video4spatial.sample.session import Result
+from video4spatial.sample.session import EncodedScene, Result
 from video4spatial.schema import CameraPath, Clip, InputError
 from video4spatial.storage.artifacts import atomic_path
 from video4spatial.storage.sheet import contact_sheet, write_image
 from video4spatial.storage.video import write_video
 
+TRIES = 3  # seeds that grounding may try until a box can be read; the page says which one it was
 SHOWN = 4  # how many times larger the small model's videos are shown
 
 
@@ -48,7 +49,7 @@ def make_demo(pipeline: Video4SpatialPipeline, out: Path, seed: int) -> None:
         raise InputError(f"room {seed} has no object that a phrase tells from all others: choose another --room")
     phrase = targets[0].phrase
     console.print(f"grounding: {article(phrase)} ...")
-    ground = pipeline(scene, article(phrase), scene_description=room.describe())
+    ground = first_found(pipeline, scene, article(phrase), room.describe())
     console.print("navigating: turn-right by 60 degrees ...")
     path = CameraPath(preset("turn-right", pipeline.config.frames, degrees=60), pipeline.intrinsics)
     navigate = pipeline(scene, path=path)
@@ -71,11 +72,21 @@ def make_demo(pipeline: Video4SpatialPipeline, out: Path, seed: int) -> None:
     console.print(f"done in {seconds:.0f} s: open {out / 'index.html'}")
 
 
+def first_found(pipeline: Video4SpatialPipeline, scene: EncodedScene, target: str, description: str) -> Result:
+    """The first of ``TRIES`` seeds whose clip has a box that can be read; the last one if none has."""
+    result = pipeline(scene, target, scene_description=description)
+    for seed in range(1, TRIES):
+        if result.found is not None:
+            break
+        result = pipeline(scene, target, scene_description=description, seed=seed)
+    return result
+
+
 def answer(result: Result) -> str:
     """The grounding's answer in words."""
     if result.found is None:
-        return "not found"
-    return f"box found, confidence {result.found.confidence:.2f}"
+        return f"not found, with seeds 0 to {result.settings['seed']}"
+    return f"box found with seed {result.settings['seed']}, confidence {result.found.confidence:.2f}"
 
 
 def marked(result: Result) -> Clip:
