@@ -30,7 +30,7 @@ def timed(command: list[str], repeats: int) -> dict:
         seconds.append(time.perf_counter() - began)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {
-        "command": " ".join(["video4spatial" if part == CLI[2] else part for part in command[2:]]),
+        "command": " ".join("video4spatial" if part == CLI[2] else Path(part).name for part in command[2:]),
         "seconds": {"min": min(seconds), "median": statistics.median(seconds), "max": max(seconds)},
         "peak_mib_so_far": round(peak),
     }
