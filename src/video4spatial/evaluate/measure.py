@@ -9,7 +9,7 @@ from video4spatial.evaluate.benchmark import GroundingCase, NavigationCase
 from video4spatial.evaluate.fidelity import psnr, ssim
 from video4spatial.evaluate.marked import Judge, box_colour
 from video4spatial.evaluate.table import CaseResult, GroundingResult
-from video4spatial.geometry.boxes import centre_rule, read_red_box
+from video4spatial.geometry.boxes import centre_rule, read_box_tail
 from video4spatial.schema import Found
 
 _CENTRAL = 0.6  # SPEC, Instruction Following
@@ -49,7 +49,6 @@ class GroundingMeasure:
 
 
 def read_answer(frames: UInt8[np.ndarray, "T H W 3"], case: GroundingCase) -> Found | None:
-    """The red box of a clip's tail, as the pipeline reads it (the tail's first quarter may still be changing)."""
-    tail = case.tail_frames
-    read = read_red_box(frames[-tail:][tail // 4 :], before=frames[:-tail][-2:])
+    """The red box of a clip's tail, as the pipeline reads it."""
+    read = read_box_tail(frames, case.tail_frames)
     return Found(read[0], len(frames) - 1, case.target, read[1]) if read else None

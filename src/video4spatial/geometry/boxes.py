@@ -110,6 +110,17 @@ def read_red_box(
     return Box(x0, y0, x1, y1), min(confidence, 1.0)
 
 
+def read_box_tail(clip: UInt8[np.ndarray, "T H W 3"], tail_frames: int) -> tuple[Box, float] | None:
+    """``read_red_box`` on the last ``tail_frames`` of a grounding clip; None where it has no tail.
+
+    The tail's first quarter may still be changing and is left out; the two frames ahead of the tail count as before.
+    """
+    if not tail_frames:
+        return None
+    moving, held = clip[:-tail_frames], clip[-tail_frames:]
+    return read_red_box(held[tail_frames // 4 :], before=moving[-2:])
+
+
 def _redness(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[np.ndarray, "H W"]:
     """How red, 0 to 1, averaged over frames. ``|G - B|`` is taken off: wood and skin lean to orange, the box not."""
     total = np.zeros(frames.shape[1:3], np.float32)

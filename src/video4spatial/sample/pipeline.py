@@ -11,7 +11,7 @@ from diffusers import AutoencoderKLWan, DiffusionPipeline, UniPCMultistepSchedul
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
 
-from video4spatial.geometry.boxes import read_red_box
+from video4spatial.geometry.boxes import read_box_tail
 from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.paths import preset, resample
 from video4spatial.geometry.poses import relative_to, require_rigid
@@ -281,11 +281,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
 
     def _read_answer(self, clip: np.ndarray, label: str) -> Found | None:
         """The red box of the clip's tail; None when no box can be read."""
-        tail = self.config.tail_frames
-        if not tail:
-            return None
-        moving, held = clip[:-tail], clip[-tail:]
-        read = read_red_box(held[tail // 4 :], before=moving[-2:])
+        read = read_box_tail(clip, self.config.tail_frames)
         if read is None:
             return None
         box, confidence = read
