@@ -7,7 +7,7 @@ chunk.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 from video4spatial.schema import InputError
@@ -108,7 +108,7 @@ def encoder_stages(shape: VaeShape, width: int, height: int, first: bool = False
     dims = [shape.base * m for m in (1, *shape.multipliers)]
     frames, area = 1 if first else 4, (width // shape.patch) * (height // shape.patch)
     stages = []
-    for number, (inputs, outputs) in enumerate(zip(dims[:-1], dims[1:], strict=True)):
+    for number, (inputs, outputs) in enumerate(pairwise(dims)):
         stages.append(Stage(inputs, outputs, frames, area))
         if number < len(dims) - 2:
             area //= 4
@@ -122,7 +122,7 @@ def decoder_stages(shape: VaeShape, width: int, height: int, first: bool = False
     scale = shape.patch * 2 ** (len(shape.multipliers) - 1)
     frames, area = 1, (width // scale) * (height // scale)
     stages = []
-    for number, (inputs, outputs) in enumerate(zip(dims[:-1], dims[1:], strict=True)):
+    for number, (inputs, outputs) in enumerate(pairwise(dims)):
         stages.append(Stage(inputs, outputs, frames, area))
         if number < len(dims) - 2:
             area *= 4
