@@ -40,9 +40,9 @@ class TransformerTask:
     def __init__(self, config: TransformerRun, show_progress: bool = True) -> None:
         self.config = config
         self.device = choose_device(config.device)
-        vae: Any = AutoencoderKLWan.from_pretrained(resolve_part(config.vae, "vae"), torch_dtype=torch.float32)
+        vae: Any = AutoencoderKLWan.from_pretrained(resolve_part(config.frozen_parts, "vae"), torch_dtype=torch.float32)
         self.codec = LatentCodec(vae.to(self.device).eval().requires_grad_(False))
-        self.tokenizer, self.text_encoder = text_parts(config.vae)
+        self.tokenizer, self.text_encoder = text_parts(config.frozen_parts)
         self.text = TextTable(self.tokenizer, self.text_encoder, self.device)
         self.model: Any = self._start(self.text_encoder.config.d_model).train().to(self.device)
         self.trained = select_trained(self.model, config.train)
