@@ -59,7 +59,7 @@ def test_other_steps_seeds_and_ranks_are_other_batches(videos):
     sampler = ExampleSampler(videos, WINDOW, 7)
     base = sampler.batch(3, 4)
     assert not equal(base, sampler.batch(4, 4))
-    assert not equal(base, sampler.batch(3, 4, rank=1))
+    assert not equal(base, sampler.batch(3, 4, part=1))
     assert not equal(base, ExampleSampler(videos, WINDOW, 8).batch(3, 4))
 
 

@@ -10,6 +10,7 @@ as in the null branch of sampling.
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -31,15 +32,31 @@ class Draw:
     dropped: Bool[Tensor, " B"]
 
 
-def draw(batch: Batch, config: TransformerRun, step: int, sigma: float | None = None) -> Draw:
-    """Noise, noise levels and drops of ``step``; with ``sigma`` that level for all, and nothing dropped."""
-    generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
-    count = len(batch)
+def draw(
+    batch: Batch, config: TransformerRun, step: int, sigma: float | None = None, part: int = 0, parts: int = 1
+) -> Draw:
+    """Noise, noise levels and drops of part ``part`` of ``parts`` of step ``step``; with ``sigma`` that level for all,
+    and nothing dropped.
+
+    Each example's come from its number in the step's whole batch, so that it does not matter how many processes and
+    micro-batches share it; the noise levels are stratified over the whole of it.
+    """
+    count, total = len(batch), len(batch) * parts
+    mine = range(part * count, (part + 1) * count)
+    together = torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
+    sigmas = draw_sigma(total, config.shift, together)[mine.start : mine.stop]
+    dropped = torch.rand(total, generator=together)[mine.start : mine.stop] < config.drop
+    noise, context_noise = [], []
+    for number in mine:
+        seed = int(np.random.SeedSequence([config.seed, step, number]).generate_state(1, np.uint64)[0])
+        alone = torch.Generator().manual_seed(seed)
+        noise.append(torch.randn(batch.target.shape[1:], generator=alone))
+        context_noise.append(torch.randn(batch.context.shape[1:], generator=alone))
     return Draw(
-        torch.randn(batch.target.shape, generator=generator),
-        torch.randn(batch.context.shape, generator=generator),
-        draw_sigma(count, config.shift, generator) if sigma is None else torch.full((count,), sigma),
-        torch.rand(count, generator=generator) < (config.drop if sigma is None else 0.0),
+        torch.stack(noise),
+        torch.stack(context_noise),
+        sigmas if sigma is None else torch.full((count,), sigma),
+        dropped if sigma is None else torch.zeros(count, dtype=torch.bool),
     )
 
 

@@ -1,6 +1,7 @@
 """Training the transformer on both tasks, from rooms rendered and encoded while it trains."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,13 @@ def text_parts(name: str) -> tuple[PreTrainedTokenizerBase, UMT5EncoderModel]:
 
 
 class TransformerTask:
-    """Flow matching on rooms (``train.step``); validation by loss with and without context at fixed noise levels."""
+    """Flow matching on rooms (``train.step``); validation by loss with and without context at fixed noise levels.
 
-    def __init__(self, config: TransformerRun, show_progress: bool = True) -> None:
-        self.config = config
+    ``replica`` of ``replicas`` data-parallel processes (those that hold different examples) is this one.
+    """
+
+    def __init__(self, config: TransformerRun, show_progress: bool = True, replica: int = 0, replicas: int = 1) -> None:
+        self.config, self.replica, self.replicas = config, replica, replicas
         self.device = choose_device(config.device)
         vae: Any = AutoencoderKLWan.from_pretrained(resolve_part(config.frozen_parts, "vae"), torch_dtype=torch.float32)
         self.codec = LatentCodec(vae.to(self.device).eval().requires_grad_(False))
@@ -51,6 +55,7 @@ class TransformerTask:
         self._sampler: ExampleSampler | None = None
         self._sampled: list[LatentVideo] = []
         self._judged: list[Batch] = []
+        self.ids: list[str] = []  # what the last loss was computed on
 
     def _start(self, text_dim: int) -> Any:
         torch.manual_seed(self.config.seed)
@@ -68,9 +73,17 @@ class TransformerTask:
             self._sampled = videos
         return self._sampler
 
-    def loss(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        batch = self.sampler(step).batch(step, self.config.batch).to(self.device)
-        losses = self._losses(batch, draw(batch, self.config, step))
+    def loss(self, step: int, progress: float, micro: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """The mean loss over micro-batch ``micro`` of this replica's share of step ``step``'s batch.
+
+        The step's batch has ``micro_batches * replicas`` parts; this replica works through parts ``replica``,
+        ``replica + replicas``, ... and each example is the same however many share the work.
+        """
+        parts = self.config.micro_batches(self.replicas) * self.replicas
+        part = micro * self.replicas + self.replica
+        batch = self.sampler(step).batch(step, self.config.batch, part).to(self.device)
+        self.ids = batch.ids
+        losses = self._losses(batch, draw(batch, self.config, step, part=part, parts=parts))
         navigates = torch.tensor([not sentence for sentence in batch.sentences], device=losses.device)
         extra = {}
         for name, chosen in (("loss_navigation", navigates), ("loss_grounding", ~navigates)):
@@ -100,13 +113,7 @@ class TransformerTask:
             for number, batch in enumerate(self._judged):
                 random = draw(batch, self.config, number, sigma)
                 own.append(self._losses(batch, random).mean())
-                other = Batch(
-                    batch.context.roll(1, 0),
-                    batch.context_index.roll(1, 0),
-                    batch.target,
-                    batch.camera,
-                    batch.sentences,
-                )
+                other = replace(batch, context=batch.context.roll(1, 0), context_index=batch.context_index.roll(1, 0))
                 foreign.append(self._losses(other, random).mean())
             loss, without = torch.stack(own).mean().item(), torch.stack(foreign).mean().item()
             figures[f"loss_{sigma}"] = loss
