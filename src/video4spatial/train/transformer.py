@@ -120,8 +120,12 @@ class TransformerTask:
             figures[f"context_gain_{sigma}"] = 1 - loss / without
         return figures
 
-    def export(self, folder: Path) -> None:
-        self.model.save_pretrained(folder / "transformer")
+    def export(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Save the transformer by itself: what trained may be one process's part of it."""
+        with torch.device("meta"):
+            whole: Any = Video4SpatialTransformer3DModel.from_config(self.model.config)
+        whole.load_state_dict(weights, assign=True)
+        whole.save_pretrained(folder / "transformer")
 
     def close(self) -> None:
         self.rooms.close()
