@@ -47,7 +47,8 @@ class Run:
                 own += loss.item() / PARTS
                 backward(loss / (PARTS // self.ranks.data_size), self.ranks)
             for optimiser in self.optimisers:
-                optimiser.step()
+                with torch.compiler.set_stance("force_eager"):  # torchao compiles a step for each shape: a minute
+                    optimiser.step()
                 optimiser.zero_grad()
             self.average.update(self.model, step)
             losses.append(sum(row[0] for row in self.ranks.gather([own])))

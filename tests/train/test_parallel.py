@@ -56,9 +56,7 @@ def test_ranks_of_a_context_parallel_group_share_a_batch():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["adamw", "adamw8bit"])
-def test_checkpoints_go_on_with_another_number_of_processes(tmp_path, name, monkeypatch):
-    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # torchao compiles its step for each shape: a minute, the same sums
-    monkeypatch.setattr(torch._dynamo.config, "disable", True)
+def test_checkpoints_go_on_with_another_number_of_processes(tmp_path, name):
     one = Run(0, name, Ranks())
     straight = one.train(0, 3)
     one.save(tmp_path / "one", 3)
