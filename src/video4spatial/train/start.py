@@ -1,0 +1,50 @@
+"""What a run starts from: a fresh small transformer, one trained before, or stock Wan; and how weights are held."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from video4spatial.model.load import resolve_part, small_transformer
+from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.schema import InputError
+from video4spatial.train.config import TransformerRun
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def starting_transformer(config: TransformerRun, text_dim: int) -> Any:
+    """The transformer before the first step, in float32 on the CPU.
+
+    Raises:
+        InputError: what ``start`` or ``base`` names is not there, or takes text of another width than ``text_dim``.
+    """
+    torch.manual_seed(config.seed)
+    if config.start is None and config.base is None:
+        return small_transformer(config.width, config.layers, config.head_dim, text_dim)
+    if config.start is not None:
+        folder, options = str(resolve_part(config.start, "transformer")), {}
+    elif Path(str(config.base)).is_dir():
+        folder, options = str(resolve_part(str(config.base), "transformer")), {}
+    else:
+        folder, options = str(config.base), {"subfolder": "transformer"}
+    try:
+        model: Any = Video4SpatialTransformer3DModel.from_pretrained(folder, torch_dtype=torch.float32, **options)
+    except OSError as error:
+        raise InputError(f"base={config.base} is neither a folder nor on the hub: {str(error)[:300]}") from None
+    if model.config.text_dim != text_dim:
+        name, wide = config.start or config.base, model.config.text_dim
+        raise InputError(
+            f"the text embeddings are {text_dim} wide, but {name} takes {wide}: "
+            "precompute the store's text with the text encoder that belongs to it"
+        )
+    return model
+
+
+def hold_frozen(model: Any, precision: str) -> None:
+    """Hold what does not train in ``precision``; what trains stays in float32, and so do the modules whose precision
+    decides (``_keep_in_fp32_modules``)."""
+    for name, parameter in model.named_parameters():
+        kept = any(part in name.split(".") for part in model._keep_in_fp32_modules)
+        if not parameter.requires_grad and not kept:
+            parameter.data = parameter.data.to(DTYPES[precision])
