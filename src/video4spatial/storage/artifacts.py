@@ -196,6 +196,16 @@ class RunLayout:
         return folder
 
     @property
+    def log(self) -> Path:
+        """One JSON object a line: the step and its figures."""
+        return self.root / "log.jsonl"
+
+    @property
+    def failure(self) -> Path:
+        """A run's folder of its own: the state before the step that failed."""
+        return self.root / "failure"
+
+    @property
     def tensorboard(self) -> Path:
         return self.root / "tensorboard"
 

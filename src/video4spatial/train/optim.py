@@ -79,6 +79,15 @@ def adamw_8bit() -> type[torch.optim.Optimizer]:
     return AdamW8bit
 
 
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set every group's rate; torchao's optimisers keep theirs in a tensor."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 def learning_rate(config: OptimConfig, step: int, progress: float) -> float:
     """Warm-up by steps, a plateau, a linear fall over the last ``config.decay`` of the run (``progress`` 0 to 1)."""
     warm = min(1.0, (step + 1) / max(config.warmup, 1))
