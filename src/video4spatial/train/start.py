@@ -41,6 +41,29 @@ def starting_transformer(config: TransformerRun, text_dim: int) -> Any:
     return model
 
 
+def frozen_folder(name: str) -> Path:
+    """The folder that holds the VAE, the text encoder and the tokenizer of ``name``, fetched from the hub if it is a
+    name there.
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    if "/" in name and not Path(name).exists():
+        from huggingface_hub import snapshot_download
+
+        try:
+            wanted = ["vae/*", "text_encoder/*", "tokenizer/*"]
+            folder = Path(snapshot_download(name, allow_patterns=wanted))
+        except Exception as error:  # the hub's client raises many kinds, requests' among them
+            raise InputError(f"{name} is neither a folder nor on the hub ({str(error)[:200]})") from None
+    else:
+        folder = resolve_part(name, "vae").parent
+    missing = [part for part in ("vae", "text_encoder", "tokenizer") if not (folder / part).is_dir()]
+    if missing:
+        raise InputError(f"{name} has no {', '.join(missing)}: give vae= a whole pipeline's folder")
+    return folder
+
+
 def hold_frozen(model: Any, precision: str) -> None:
     """Hold what does not train in ``precision``; what trains stays in float32, and so do the modules whose precision
     decides (``_keep_in_fp32_modules``)."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from video4spatial.data.dataset import Batch
+from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.train.config import TransformerRun
 from video4spatial.train.loop import choose_device
 from video4spatial.train.sources import RoomSource, Source, StoreSource
@@ -44,7 +45,6 @@ class TransformerTask:
         except BaseException:
             self.source.close()
             raise
-        self.forward = torch.compile(self.model, dynamic=False) if config.compile else self.model
         self._judged: list[Batch] | None = None
 
     def loss(self, step: int, progress: float, part: int = 0) -> tuple[Tensor, dict[str, float]]:
@@ -66,7 +66,7 @@ class TransformerTask:
     def _losses(self, batch: Batch, text: Tensor, random: Draw) -> Tensor:
         dtype = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
         with torch.autocast(self.device.type, dtype, enabled=self.config.precision == "bf16"):
-            return flow_matching_loss(self.forward, batch, text, self.source.null_text, random, self.config)
+            return flow_matching_loss(self.model, batch, text, self.source.null_text, random, self.config)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -103,8 +103,12 @@ class TransformerTask:
                 left -= 1
                 yield batch.to(self.device)
 
-    def export(self, folder: Path) -> None:
-        self.model.save_pretrained(folder / "transformer")
+    def export(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Save the transformer of ``weights``, the whole state dict (the model itself may be one process's part)."""
+        with torch.device("meta"):
+            whole: Any = Video4SpatialTransformer3DModel.from_config(self.model.config)
+        whole.load_state_dict(weights, assign=True)
+        whole.save_pretrained(folder / "transformer")
 
     def close(self) -> None:
         self.source.close()
