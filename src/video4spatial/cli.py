@@ -89,6 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. optim.lr=3e-4")
     train.add_argument("--list", action="store_true", help="list the recipes")
 
+    precompute = command("precompute", run_precompute, "Encode what a recipe trains on into a store, before training.")
+    precompute.add_argument("recipe", metavar="RECIPE", help="rooms to render and encode; or one on stores: text only")
+    precompute.add_argument("--out", required=True, metavar="STORE", help="the store; a rerun goes on")
+    precompute.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. stream.pool=1000")
+
     evaluate = command("evaluate", run_evaluate, "Measure a model on held-out rooms, with baselines.")
     evaluate.add_argument("--model", default="rooms-small", help="default %(default)s")
     evaluate.add_argument("--cases", type=int, default=32, help="cases a task; default %(default)s")
@@ -269,6 +274,13 @@ def run_train(options: argparse.Namespace) -> None:
     from video4spatial.commands.train import train_run
 
     train_run(options.recipe, options.resume, options.out, options.minutes, options.set)
+
+
+def run_precompute(options: argparse.Namespace) -> None:
+    quiet_libraries()
+    from video4spatial.commands.precompute import precompute_recipe
+
+    print(precompute_recipe(options.recipe, options.out, options.set))
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

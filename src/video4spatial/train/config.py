@@ -272,6 +272,10 @@ def from_dict(kind: type[ConfigType], values: Any, where: str = "") -> ConfigTyp
             hint = f"did you mean {where}{close[0]}?" if close else f"known: {', '.join(fields)}"
             raise InputError(f"unknown config key {name!r}: {hint}")
         given[key] = _convert(hints[key], value, name)
+    needed = [f.name for f in fields.values() if f.default is f.default_factory is dataclasses.MISSING]
+    missing = [f"{where}{name}" for name in needed if name not in given]
+    if missing:
+        raise InputError(f"config key {missing[0]!r} is missing: give it")
     return kind(**given)
 
 
@@ -288,7 +292,9 @@ def override(config: ConfigType, settings: list[str]) -> ConfigType:
             raise InputError(f"--set {setting!r}: write it as key=value, for example optim.lr=3e-4")
         node, parts = values, path.strip().split(".")
         for i, part in enumerate(parts[:-1]):
-            inner = node.get(part) if isinstance(node, dict) else None
+            if part in node and node[part] is None:
+                node[part] = {}  # data.roots=STORE gives a run stores, lora.rank=8 makes it train LoRA
+            inner = node.get(part)
             if not isinstance(inner, dict):
                 raise InputError(f"unknown config key {'.'.join(parts[: i + 1])!r} in --set {setting!r}")
             node = inner

@@ -20,6 +20,7 @@ from video4spatial.rooms import vocabulary
 from video4spatial.schema import InputError, grounding_sentence
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import StoreConfig, TransformerRun
+from video4spatial.train.start import DTYPES, frozen_folder, is_on_hub
 from video4spatial.train.step import Draw, TextTable, draw
 from video4spatial.train.stream import LatentRooms, validation_videos
 
@@ -39,7 +40,6 @@ class Source(Protocol):
     Attributes:
         text_dim: width of the text embeddings.
         null_text: the embedding of no sentence.
-        described: a video that says the size, rate and lens of all of them.
     """
 
     text_dim: int
@@ -60,16 +60,18 @@ class Source(Protocol):
 
 def frozen_vae(name: str) -> LatentCodec:
     """The VAE of ``name``, to encode with."""
-    vae: Any = AutoencoderKLWan.from_pretrained(resolve_part(name, "vae"), torch_dtype=torch.float32)
+    folder = frozen_folder(name) / "vae" if is_on_hub(name) else resolve_part(name, "vae")
+    vae: Any = AutoencoderKLWan.from_pretrained(folder, torch_dtype=torch.float32)
     return LatentCodec(vae.eval().requires_grad_(False))
 
 
-def text_parts(name: str) -> tuple[PreTrainedTokenizerBase, UMT5EncoderModel]:
+def text_parts(name: str, precision: str = "fp32") -> tuple[PreTrainedTokenizerBase, UMT5EncoderModel]:
     """The tokenizer and text encoder beside the VAE; a VAE that has none beside it gets those of rooms' words."""
-    folder = resolve_part(name, "vae").parent
-    if (folder / "tokenizer").is_dir():
+    if is_on_hub(name) or (resolve_part(name, "vae").parent / "tokenizer").is_dir():
+        folder = frozen_folder(name)
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-        return tokenizer, UMT5EncoderModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32).eval()
+        text_encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder", torch_dtype=DTYPES[precision])
+        return tokenizer, text_encoder.eval().requires_grad_(False)
     template = re.findall("[a-z]+", grounding_sentence("the").lower())
     tokenizer = word_tokenizer([*vocabulary(), *template])
     return tokenizer, small_text_encoder(len(tokenizer))
@@ -122,8 +124,8 @@ class StoreSource:
     def __init__(self, config: TransformerRun, data: StoreConfig, device: torch.device, replicas: int = 1) -> None:
         self.config, self.device, self.replicas = config, device, replicas
         self.parts = config.micro_batches(replicas) * replicas
+        frozen_folder(config.frozen_parts)  # the export copies it: better known to be missing now than then
         train, self._judging = split(data)
-        self.described = train[0]
         self.sampler = ExampleSampler(train, config.window, config.seed)
         self._texts = TextStore([*data.roots, *(data.validation or ())])
         self.text_dim = self._texts.width

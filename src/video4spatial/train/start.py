@@ -22,23 +22,25 @@ def starting_transformer(config: TransformerRun, text_dim: int) -> Any:
     torch.manual_seed(config.seed)
     if config.start is None and config.base is None:
         return small_transformer(config.width, config.layers, config.head_dim, text_dim)
-    if config.start is not None:
-        folder, options = str(resolve_part(config.start, "transformer")), {}
-    elif Path(str(config.base)).is_dir():
-        folder, options = str(resolve_part(str(config.base), "transformer")), {}
-    else:
-        folder, options = str(config.base), {"subfolder": "transformer"}
+    source = str(config.start or config.base)
+    hub = config.start is None and is_on_hub(source)
+    folder = source if hub else resolve_part(source, "transformer")
+    options = {"subfolder": "transformer"} if hub else {}
     try:
         model: Any = Video4SpatialTransformer3DModel.from_pretrained(folder, torch_dtype=torch.float32, **options)
     except OSError as error:
-        raise InputError(f"base={config.base} is neither a folder nor on the hub: {str(error)[:300]}") from None
+        raise InputError(f"{source} has no transformer that can be loaded: {str(error)[:300]}") from None
     if model.config.text_dim != text_dim:
-        name, wide = config.start or config.base, model.config.text_dim
         raise InputError(
-            f"the text embeddings are {text_dim} wide, but {name} takes {wide}: "
+            f"the text embeddings are {text_dim} wide, but {source} takes {model.config.text_dim}: "
             "precompute the store's text with the text encoder that belongs to it"
         )
     return model
+
+
+def is_on_hub(name: str) -> bool:
+    """Whether ``name`` is meant as one of the hub's ("owner/model") and not as a folder."""
+    return name.count("/") == 1 and name[0] not in "./" and not Path(name).parent.exists()
 
 
 def frozen_folder(name: str) -> Path:
@@ -48,7 +50,7 @@ def frozen_folder(name: str) -> Path:
     Raises:
         InputError: one of them is not there.
     """
-    if "/" in name and not Path(name).exists():
+    if is_on_hub(name):
         from huggingface_hub import snapshot_download
 
         try:
