@@ -16,7 +16,7 @@ WAN = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 
 
 def paper() -> TransformerRun:
-    """20,000 steps of 160 examples: context of 42 latents and the first frame (169 frames), target of 161 + 20 frames."""
+    """20,000 steps of 160 examples: context of 42 latents and the first frame (169 frames), target of 161 + 20."""
     return TransformerRun(
         steps=20_000,
         batch=1,
