@@ -32,7 +32,6 @@ def paper() -> TransformerRun:
         precision="bf16",
         weights_dtype="bf16",
         checkpointing=True,
-        shard=True,
         compile=True,
         log_every=10,
         validate_every=500,

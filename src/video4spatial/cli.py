@@ -85,6 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="rooms:vae_cpu, ... or my_recipe.py:function")
     train.add_argument("--out", metavar="DIR", help="the run's folder (default runs/RECIPE)")
     train.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    train.add_argument(
+        "--at", type=int, metavar="STEP", help="with --resume: from this step's checkpoint, not the last"
+    )
     train.add_argument("--minutes", type=float, help="stop after this many minutes of training")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. optim.lr=3e-4")
     train.add_argument("--list", action="store_true", help="list the recipes")
@@ -275,6 +278,8 @@ def run_train(options: argparse.Namespace) -> None:
         raise InputError("--dry-run is of a RECIPE: give one")
     if (options.recipe is None) == (options.resume is None):
         raise InputError(f"give a RECIPE or --resume DIR. Recipes: {', '.join(known_recipes())}")
+    if options.at is not None and options.resume is None:
+        raise InputError("--at goes with --resume DIR")
     quiet_libraries()
     if options.dry_run:
         from video4spatial.commands.dry_run import print_dry_run
@@ -283,7 +288,7 @@ def run_train(options: argparse.Namespace) -> None:
         return
     from video4spatial.commands.train import train_run
 
-    train_run(options.recipe, options.resume, options.out, options.minutes, options.set)
+    train_run(options.recipe, options.resume, options.out, options.minutes, options.set, options.at)
 
 
 def run_precompute(options: argparse.Namespace) -> None:

@@ -73,7 +73,7 @@ def dry_run(config: TransformerRun, gpus: int = 8, gpu: str = "H100") -> list[st
         trains=config.train if config.lora is None else "lora",
         rank=config.lora.rank if config.lora else 0,
         checkpointing=config.checkpointing,
-        shard=config.shard,
+        shard=True,
         context_parallel=config.context_parallel,
         optimiser="adamw8bit" if config.optim.name == "adamw8bit" else "adamw",
         frozen_bytes=2 if config.weights_dtype == "bf16" else 4,

@@ -1,5 +1,6 @@
 """``video4spatial train``: a recipe's run, with previews sampled on the way, saved as a pipeline at the end."""
 
+import contextlib
 import dataclasses
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.storage.sheet import contact_sheet, write_image
 from video4spatial.train.config import RunConfig, TransformerRun, VaeRun, override
-from video4spatial.train.loop import Trainer, read_config
+from video4spatial.train.loop import Trainer, choose_device, read_config
+from video4spatial.train.parallel import Ranks, join, leave
 from video4spatial.train.recipes import load_recipe
 from video4spatial.train.stream import validation_seeds
 from video4spatial.train.transformer import TransformerTask
@@ -24,9 +26,16 @@ PREVIEW_STEPS = 12
 
 
 def train_run(
-    recipe: str | None, resume: str | None, out: str | None, minutes: float | None, settings: list[str]
+    recipe: str | None,
+    resume: str | None,
+    out: str | None,
+    minutes: float | None,
+    settings: list[str],
+    at: int | None = None,
 ) -> Path:
-    """Run ``recipe`` in ``out``, or go on with the run in ``resume``; the folder of the run.
+    """Run ``recipe`` in ``out``, or go on with the run in ``resume`` (from step ``at``); the folder of the run.
+
+    Under ``torchrun`` every process calls this, and all of them train one model.
 
     Raises:
         InputError: an unknown recipe or key; ``out`` holds a run already; nothing to resume.
@@ -45,24 +54,30 @@ def train_run(
         torch.set_num_threads(config.threads)
     root.mkdir(parents=True, exist_ok=True)
 
-    task = VaeTask(config) if isinstance(config, VaeRun) else TransformerTask(_transformer_run(config))
+    ranks = join(choose_device(config.device), getattr(config, "context_parallel", 1))
     try:
-        trainer = Trainer(task, config, root)
-        if resume is not None:
-            trainer.resume()
-        if isinstance(task, VaeTask):
-            trainer.run()
-        else:
-            trainer.run(partial(save_preview, task, root) if task.config.previews else None)
-            export_pipeline(task, root)
+        _run(config, root, ranks, resume is not None, at)
     finally:
-        task.close()
+        leave(ranks)
     return root
 
 
-def _transformer_run(config: RunConfig) -> TransformerRun:
-    assert isinstance(config, TransformerRun)
-    return config
+def _run(config: RunConfig, root: Path, ranks: Ranks, resumes: bool, at: int | None) -> None:
+    if isinstance(config, TransformerRun):
+        task = TransformerTask(config, ranks.is_main, replica=ranks.data_rank, replicas=ranks.data_size)
+    else:
+        if ranks.size > 1:
+            raise InputError("a VAE trains in one process: start it without torchrun")
+        assert isinstance(config, VaeRun)
+        task = VaeTask(config)
+    with contextlib.closing(task):
+        trainer = Trainer(task, config, root, ranks=ranks)
+        if resumes:
+            trainer.resume(at)
+        previews = isinstance(task, TransformerTask) and task.config.previews and ranks.size == 1
+        trainer.run(partial(save_preview, task, root) if previews else None)
+        if isinstance(task, TransformerTask) and ranks.is_main:
+            export_pipeline(task, root)
 
 
 def save_preview(task: TransformerTask, root: Path, step: int) -> None:

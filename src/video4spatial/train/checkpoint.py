@@ -8,6 +8,7 @@ not touch come from the run's base again. Several machines need a folder that al
 import hashlib
 import shutil
 import threading
+import warnings
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from video4spatial.train.parallel import Ranks
 from video4spatial.train.state import TrainingState
 
 PROGRESS = "progress.json"
+warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # a run of one process means it so
 
 
 class Checkpointer:
@@ -76,8 +78,10 @@ class Checkpointer:
             for path in shards(self.temporary)[self.ranks.rank :: self.ranks.size]:
                 self._files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
         except BaseException as error:  # reported by ``finish``, in the foreground
-            full = "the disk is full: free space" if "No space left" in str(error) else "see above"
-            self._error = f"{self.temporary} could not be written ({type(error).__name__}: {str(error)[-300:]}): {full}"
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            full = "No space left" in reason
+            remedy = "the disk is full: free space, or resume elsewhere" if full else "is the folder still there?"
+            self._error = f"{self.temporary} could not be written ({reason}): {remedy}"
         finally:
             self._hashed.set()
 

@@ -198,7 +198,6 @@ class TransformerRun(RunConfig):
         lora: train low-rank additions and the camera embedding instead of what ``train`` names.
         weights_dtype: precision that frozen weights are held in; what trains is always held in fp32.
         checkpointing: keep only each block's input for the backward pass, and compute the rest again.
-        shard: spread weights, gradients and optimiser states over the processes (FSDP2).
         context_parallel: processes that share one sequence (Ulysses).
         data: stores of latents encoded beforehand to train on, instead of ``stream``.
         drop: chance that instruction and context are dropped together (for joint guidance).
@@ -219,7 +218,6 @@ class TransformerRun(RunConfig):
     lora: LoraConfig | None = None
     weights_dtype: Literal["fp32", "bf16"] = "fp32"
     checkpointing: bool = False
-    shard: bool = False
     context_parallel: int = 1
     drop: float = 0.1
     gap: int = 50

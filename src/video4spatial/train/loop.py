@@ -35,14 +35,11 @@ class Task(Protocol):
     """What a run trains: a module, its loss at a step, its validation, and how it is handed on."""
 
     model: nn.Module
+    ids: list[str]  # what the last loss was computed on
 
-    def loss(self, step: int, progress: float, part: int = 0) -> tuple[Tensor, dict[str, float]]:
-        """The mean loss of micro-batch ``part`` of ``step`` (``progress`` is how far the run is, 0 to 1) and figures to
-        report. It depends on nothing but the weights and these numbers."""
-        ...
-
-    def batch_ids(self, step: int, part: int = 0) -> list[str]:
-        """What the examples of that micro-batch are, in words."""
+    def loss(self, step: int, progress: float, micro: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """The mean loss of this process's ``micro``-th micro-batch of ``step`` (``progress`` is how far the run is, 0
+        to 1) and figures to report. It depends on nothing but the weights and these numbers."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -105,7 +102,7 @@ class Trainer:
         self.task, self.config, self.layout = task, config, RunLayout(root)
         self.ranks = ranks or Ranks()
         self.console = console or Console(stderr=True, quiet=not self.ranks.is_main)
-        self.parts = config.micro_batches(self.ranks.data_size)
+        self.micro_batches = config.micro_batches(self.ranks.data_size)
         if self.ranks.size > 1 and config.optim.name == "muon":
             raise InputError("optim.name is muon, which needs whole matrices: on many processes use adamw or adamw8bit")
         parallelise(task.model, self.ranks, compile_blocks=config.compile)
@@ -175,20 +172,20 @@ class Trainer:
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-        own: list[float] = []
+        own, ids = [], []
         extra: dict[str, float] = {}
-        for number in range(self.parts):
-            loss, extra = self.task.loss(self.step, self.progress, self._part(number))
+        for micro in range(self.micro_batches):
+            loss, extra = self.task.loss(self.step, self.progress, micro)
             own.append(loss.item())
-            backward(loss / self.parts, self.ranks)
-        values = self.ranks.gather(own)
-        mean = sum(map(sum, values)) / (self.ranks.size * self.parts)
+            ids += [] if math.isfinite(own[-1]) else self.task.ids
+            backward(loss / self.micro_batches, self.ranks)
+        mean = sum(map(sum, self.ranks.gather(own))) / (self.ranks.size * self.micro_batches)
         if not math.isfinite(mean):
-            self._fail(f"the loss is {mean}", [math.isfinite(value) for value in own])
+            self._fail(f"the loss is {mean}", ids)
         trained = [p for p in self.task.model.parameters() if p.requires_grad]
         norm = whole(nn.utils.clip_grad_norm_(trained, self.config.optim.clip)).item()
         if not math.isfinite(norm):  # before it reaches the weights, and through them a checkpoint
-            self._fail(f"the gradient is {norm}", [False] * self.parts)
+            self._fail(f"the gradient is {norm}", self.task.ids)
         for optimiser in self.optimisers:
             optimiser.step()
         self.average.update(self.task.model, self.step)
@@ -196,14 +193,8 @@ class Trainer:
         self.losses.append(mean)
         return mean, {**extra, "learning_rate": rate, "gradient_norm": norm}
 
-    def _part(self, number: int) -> int:
-        """The micro-batch that this process works through as its ``number``-th: processes take them in turn."""
-        return number * self.ranks.data_size + self.ranks.data_rank
-
-    def _fail(self, what: str, sound: list[bool]) -> None:
+    def _fail(self, what: str, ids: list[str]) -> None:
         """Stop all processes: name the step and the examples, and leave the state before the step beside the run."""
-        mine = [self._part(number) for number, well in enumerate(sound) if not well]
-        ids = [name for part in mine for name in self.task.batch_ids(self.step, part)]
         ids = sorted({name for part in self.ranks.gather_objects(ids) for name in part})
         folder = RunLayout(self.layout.failure)
         with contextlib.suppress(InputError):

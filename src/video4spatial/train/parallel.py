@@ -2,8 +2,8 @@
 
 Models and losses know nothing of this; ``parallelise`` is applied to a model from outside. Every process holds a part
 of each parameter, gathers a block's parameters while it computes that block, and keeps its part of the gradients and of
-the optimiser's state (``torch.distributed.fsdp.fully_shard``). Processes of one context-parallel group share a batch and
-hold a part of its tokens each (DeepSpeed-Ulysses: Jacobs et al., 2023); the groups are the data parallelism.
+the optimiser's state (``torch.distributed.fsdp.fully_shard``). Processes of one context-parallel group share a batch
+and hold a part of its tokens each (DeepSpeed-Ulysses: Jacobs et al., 2023); the groups are the data parallelism.
 """
 
 import os

@@ -47,8 +47,6 @@ class Source(Protocol):
 
     def prepare(self, step: int, part: int) -> Prepared: ...
 
-    def ids(self, step: int, part: int) -> list[str]: ...
-
     def text(self, sentences: list[str]) -> Float[Tensor, "B L D"]: ...
 
     def validation(self) -> ExampleSampler | None:
@@ -107,9 +105,6 @@ class RoomSource:
         random = draw(batch, self.config, step, part=part, parts=self.parts)
         return Prepared(batch, self.text(batch.sentences), random)
 
-    def ids(self, step: int, part: int) -> list[str]:
-        return self.sampler(step).batch(step, self.config.batch, part).ids
-
     def validation(self) -> ExampleSampler | None:
         videos = validation_videos(self.config.stream, self.config.validation_rooms, self.codec)
         return ExampleSampler(videos, self.config.window, seed=self.config.seed + 1)
@@ -154,9 +149,6 @@ class StoreSource:
             if part >= self.parts:
                 step, part = step + 1, part % self.replicas
             yield step, part
-
-    def ids(self, step: int, part: int) -> list[str]:
-        return self.sampler.batch(step, self.config.batch, part).ids
 
     def validation(self) -> ExampleSampler | None:
         if not self._judging:

@@ -22,13 +22,13 @@ JUDGED_SIGMAS = (0.3, 0.6, 0.9)
 class TransformerTask:
     """Flow matching (``train.step``); validation by loss with and without context at fixed noise levels.
 
-    ``replicas``: data-parallel processes, those that hold different examples. A step's batch has ``micro_batches *
-    replicas`` parts, of which replica r works through parts r, r + replicas, ...; each example is the same however many
-    share the work.
+    ``replica`` of ``replicas`` data-parallel processes (those that hold different examples) is this one. A step's batch
+    has ``micro_batches * replicas`` parts, of which replica r works through parts r, r + replicas, ...; each example is
+    the same however many share the work.
     """
 
-    def __init__(self, config: TransformerRun, show_progress: bool = True, replicas: int = 1) -> None:
-        self.config = config
+    def __init__(self, config: TransformerRun, show_progress: bool = True, replica: int = 0, replicas: int = 1) -> None:
+        self.config, self.replica, self.replicas = config, replica, replicas
         self.device = choose_device(config.device)
         self.source: Source = (
             RoomSource(config, self.device, show_progress, replicas)
@@ -46,11 +46,13 @@ class TransformerTask:
             self.source.close()
             raise
         self._judged: list[Batch] | None = None
+        self.ids: list[str] = []  # what the last loss was computed on
 
-    def loss(self, step: int, progress: float, part: int = 0) -> tuple[Tensor, dict[str, float]]:
-        """The mean loss over part ``part`` of step ``step``'s batch."""
-        prepared = self.source.prepare(step, part)
+    def loss(self, step: int, progress: float, micro: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """The mean loss over micro-batch ``micro`` of this replica's share of step ``step``'s batch."""
+        prepared = self.source.prepare(step, micro * self.replicas + self.replica)
         batch = prepared.batch.to(self.device)
+        self.ids = batch.ids
         losses = self._losses(batch, prepared.text.to(self.device, non_blocking=True), prepared.random)
         navigates = torch.tensor([not sentence for sentence in batch.sentences], device=losses.device)
         extra = {}
@@ -58,10 +60,6 @@ class TransformerTask:
             if chosen.any():
                 extra[name] = losses.detach()[chosen].mean().item()
         return losses.mean(), extra
-
-    def batch_ids(self, step: int, part: int = 0) -> list[str]:
-        """What the examples of that part are made of (see ``Batch``)."""
-        return self.source.ids(step, part)
 
     def _losses(self, batch: Batch, text: Tensor, random: Draw) -> Tensor:
         dtype = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
