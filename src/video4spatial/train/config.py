@@ -238,6 +238,8 @@ class TransformerRun(RunConfig):
             raise InputError(f"config key 'context_parallel' is {self.context_parallel}: give at least 1")
         if self.start is not None and self.base is not None:
             raise InputError("config keys 'start' and 'base' are both set: start from one of them")
+        if self.weights_dtype == "bf16" and self.precision != "bf16":
+            raise InputError("weights_dtype is bf16, but precision is fp32: frozen bf16 weights need precision=bf16")
         if self.data is not None and self.previews:
             raise InputError("previews are sampled in rooms, and a run with 'data' renders none: set previews=false")
 
