@@ -93,6 +93,8 @@ def pipeline_of(task: TransformerTask) -> Video4SpatialPipeline:
         scheduler=sampler(),
         transformer=task.model,
         context_gap=task.config.gap,
+        context_attention=task.config.context_attention,
+        null_context=task.config.null_context,
         width=rooms.width,
         height=rooms.height,
         fps=rooms.fps,
