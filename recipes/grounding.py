@@ -55,6 +55,11 @@ def long_context() -> TransformerRun:
     return replace(run, window=replace(run.window, context=(336,)), context_parallel=8)
 
 
+def causal_context() -> TransformerRun:
+    """Context attends to context only, and the null branch has none: sampling computes it once a clip."""
+    return replace(paper(), context_attention="causal", null_context="none")
+
+
 def tiny() -> TransformerRun:
     """Seconds: the same path on a CPU, with the shipped small model and a store of small rooms.
 

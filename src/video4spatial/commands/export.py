@@ -31,6 +31,8 @@ def settings_of(config: TransformerRun) -> dict[str, Any]:
     seen = _rooms_seen(config) if config.data is None else _store_seen(config, config.data)
     return seen | {
         "context_gap": config.gap,
+        "context_attention": config.context_attention,
+        "null_context": config.null_context,
         "frames": TIME_STRIDE * (window.target - 1) + 1,
         "context_latents": defaults.context_latents or max(window.context),
         "steps": defaults.steps,

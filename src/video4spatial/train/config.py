@@ -202,6 +202,9 @@ class TransformerRun(RunConfig):
         data: stores of latents encoded beforehand to train on, instead of ``stream``.
         drop: chance that instruction and context are dropped together (for joint guidance).
         gap: RoPE indices between context and target (paper: 50).
+        context_attention: "joint" (paper): all attends to all; "causal": context attends to context only, so that
+            sampling can compute it once a clip.
+        null_context: what a dropped example has in its context's place: "noise", or "none" (no tokens).
         shift: of the noise levels towards noise (Wan2.2: 5).
         export: precision of the pipeline's weights on disk.
         defaults: the saved pipeline's sampling defaults.
@@ -222,6 +225,8 @@ class TransformerRun(RunConfig):
     drop: float = 0.1
     gap: int = 50
     vanilla_rope: bool = False
+    context_attention: Literal["joint", "causal"] = "joint"
+    null_context: Literal["noise", "none"] = "noise"
     shift: float = 5.0
     window: WindowConfig = field(default_factory=WindowConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
@@ -236,6 +241,10 @@ class TransformerRun(RunConfig):
         super().__post_init__()
         if self.context_parallel < 1:
             raise InputError(f"config key 'context_parallel' is {self.context_parallel}: give at least 1")
+        if self.context_parallel > 1 and self.context_attention == "causal":
+            raise InputError(
+                "config key 'context_attention' must be joint where 'context_parallel' splits the sequence"
+            )
         if self.start is not None and self.base is not None:
             raise InputError("config keys 'start' and 'base' are both set: start from one of them")
         if self.weights_dtype == "bf16" and self.precision != "bf16":
