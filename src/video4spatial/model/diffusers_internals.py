@@ -4,7 +4,13 @@ Pinned to diffusers 0.42; the parity tests tell when a name's meaning has moved.
 """
 
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
-from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
+from diffusers.hooks.context_parallel import apply_context_parallel
+from diffusers.models._modeling_parallel import (
+    ContextParallelConfig,
+    ContextParallelInput,
+    ContextParallelOutput,
+    ParallelConfig,
+)
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanResample, patchify, unpatchify
 from diffusers.models.transformers.transformer_wan import (
@@ -18,8 +24,10 @@ from diffusers.models.transformers.transformer_wan import (
 project_qkv = _get_qkv_projections
 
 __all__ = [
+    "ContextParallelConfig",
     "ContextParallelInput",
     "ContextParallelOutput",
+    "ParallelConfig",
     "TransformerBlockMetadata",
     "TransformerBlockRegistry",
     "WanAttention",
@@ -28,6 +36,7 @@ __all__ = [
     "WanResample",
     "WanRotaryPosEmbed",
     "WanTransformerBlock",
+    "apply_context_parallel",
     "dispatch_attention_fn",
     "patchify",
     "project_qkv",
