@@ -11,6 +11,7 @@ backends, LoRA, quantisation, offload and compilation work as they stand:
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -224,7 +225,9 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        with torch.autocast(timestep.device.type, enabled=False):
+        kind = timestep.device.type
+        apart = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+        with apart:  # the meta device has no autocast
             time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
             embedder = conditions.time_embedder
             temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
@@ -289,21 +292,24 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         temb, modulation = self.embed_time(timestep)
         token_frame = self._token_frame(frames, rows * columns, timestep.shape[1])
 
-        def through(x: Tensor, first: int, last: int) -> Tensor:
-            for number, block in enumerate(self.blocks[first:last], first):
-                layer = None if context_cache is None else context_cache.layer(number)
-                args = (x, text, modulation, rotary_emb, token_frame, attention_mask, layer, causal_tokens)
-                if torch.is_grad_enabled() and self.gradient_checkpointing:
-                    x = self._gradient_checkpointing_func(block, *args)
-                else:
-                    x = block(*args)
+        def run(number: int, x: Tensor) -> Tensor:
+            block = self.blocks[number]
+            layer = None if context_cache is None else context_cache.layer(number)
+            args = (x, text, modulation, rotary_emb, token_frame, attention_mask, layer, causal_tokens)
+            if torch.is_grad_enabled() and self.gradient_checkpointing:
+                return self._gradient_checkpointing_func(block, *args)
+            return block(*args)
+
+        def rest(x: Tensor) -> Tensor:
+            for number in range(1, len(self.blocks)):
+                x = run(number, x)
             return x
 
-        count = len(self.blocks)
         if block_cache is None:
-            x = through(x, 0, count)
+            for number in range(len(self.blocks)):  # here, and not in `rest`: the embedded tokens need not be kept
+                x = run(number, x)
         else:
-            x = block_cache.through(x, lambda x: through(x, 0, 1), lambda x: through(x, 1, count), context_tokens)
+            x = block_cache.through(x, lambda x: run(0, x), rest, context_tokens)
 
         shift, scale = (self.scale_shift_table[:, None] + temb[:, :, None]).unbind(2)
         spread = FrameModulation(x, temb.shape[1], token_frame)
