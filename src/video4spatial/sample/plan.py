@@ -100,21 +100,24 @@ def denoise_flops(request: Request, models: Models) -> dict[str, float]:
     return totals
 
 
-def request_bytes(request: Request, models: Models) -> int:
-    """What one request keeps while its steps run: conditions, latents, the sampler's history, the model's inputs.
+def request_bytes(request: Request, models: Models) -> dict[str, int]:
+    """What one request keeps on the device while its steps run, beside the model's own activations.
 
-    Latents: context and its noise; noise, first frame and the sequence that goes in, what comes out, and in float32 the
-    clip, its velocities of two steps and the sampler's intermediate. Camera maps: of the target, and of the sequence.
+    * conditions: context latents and their noise, the target's camera maps, its noise and first frame;
+    * inputs: each branch's sequence of latents and camera maps, and the sequence that goes in at a step;
+    * sampler: in float32 the clip, its velocities of two steps, and what a step makes of them.
     """
     e = BYTES[models.dtype]
     area = (request.width // 16) * (request.height // 16)
     latent, camera = models.transformer.in_channels * area, models.transformer.camera_channels * area
     context, target = request.context_latents, request.target_latents
-    frames = target if request.causal else context + target
-    conditions = e * (2 * context * latent + target * (latent + camera))
-    sampler = 4 * 6 * target * latent
-    inputs = request.batch * e * frames * (2 * latent + 2 * camera)
-    return conditions + sampler + inputs
+    frames = context + target
+    branches = 2 if request.guides else 1
+    return {
+        "conditions": e * (2 * context * latent + target * (latent + camera)),
+        "inputs": e * frames * (branches * (latent + camera) + request.batch * latent),
+        "sampler": 4 * 6 * target * latent,
+    }
 
 
 def estimate(
@@ -144,8 +147,7 @@ def estimate(
     tokens = request.context_latents * forward.tokens_a_frame if request.causal else 0
     denoising = {
         "activations": forward_bytes(m, forward, request.batch, e, tokens, quantised, fused_norm),
-        "conditions and sampler": request_bytes(request, models),
-    }
+    } | request_bytes(request, models)
     if request.causal:
         caches = 2 if request.guides and not request.shortened else 1
         denoising["cached context"] = caches * cache_bytes(m, tokens, e)
@@ -311,7 +313,8 @@ def warn_if_too_large(pipeline: Any, request: Request) -> str | None:
     """
     models, at_hand = Models.of(pipeline), this_device(pipeline._execution_device)
     parts = (pipeline.transformer, pipeline.vae, pipeline.text_encoder)
-    there = [p.nbytes for part in parts for p in part.parameters() if p.device.type == pipeline._execution_device.type]
+    kind = pipeline._execution_device.type
+    there = [tensor_bytes(p) for part in parts for p in part.parameters() if p.device.type == kind]
     device = replace(at_hand, memory=at_hand.memory + sum(there))
     made = estimate(request, models, device)
     if made.fits(device):
@@ -322,6 +325,13 @@ def warn_if_too_large(pipeline: Any, request: Request) -> str | None:
         f"this will need about {made.peak / 1e9:.1f} GB, and {device.usable / 1e9:.1f} GB can be had on {device.name} "
         f"(most of it {made.dominant}). What would fit: {remedy}"
     )
+
+
+def tensor_bytes(tensor: Any) -> int:
+    """Bytes that a tensor takes; a quantised one says what it stands for, so its parts are counted."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        return sum(tensor_bytes(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
+    return tensor.nbytes
 
 
 def longest_context(request: Request, device: Device, models: Models | None = None) -> int:

@@ -1,0 +1,220 @@
+"""One training step at the paper's shape with random weights: samples a second, memory, model FLOP utilisation.
+
+    python benchmarks/train_step.py --minutes 9           # on a CUDA GPU
+    python benchmarks/train_step.py --tiny                # the same code, small, on the CPU
+
+42 context latents and the first frame before 46 target latents of 416x256 (9,256 tokens), flow matching, activation
+checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything, and LoRA,
+with AdamW and with its 8-bit form. Running out of memory is a result. MFU counts model FLOPs (no recomputation) against
+a matrix product measured in the same run. Results go to benchmarks/results/train_step_DEVICE.json.
+"""
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from device_probe import (
+    TINY,
+    Budget,
+    Memory,
+    describe,
+    matmul_rates,
+    outcome,
+    random_transformer,
+    shape_of,
+    timed,
+    top_kernels,
+    weights_of,
+    write,
+)
+
+from video4spatial.flow import add_noise, draw_sigma, velocity
+from video4spatial.model.context import assemble
+from video4spatial.model.cost.training import STATE_BYTES, model_flops, step_bytes, training_flops
+from video4spatial.model.cost.transformer import SequenceShape
+from video4spatial.train.step import select_trained
+
+PAPER = SequenceShape(context=43, target=46)
+SMALL = SequenceShape(context=8, target=11, width=192, height=128, text=48)
+RANK = 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """What trains, with which optimiser, how many samples at once."""
+
+    trains: str = "attention"
+    optimiser: str = "adamw"
+    batch: int = 1
+    checkpointing: bool = True
+    compiled: bool = False
+
+    @property
+    def name(self) -> str:
+        words = {"attention": "attention layers (the paper)", "all": "everything", "lora": f"LoRA of rank {RANK}"}
+        optimiser = {"adamw": "AdamW", "adamw8bit": "8-bit AdamW"}[self.optimiser]
+        rest = ("" if self.checkpointing else ", no checkpointing") + (", compiled" if self.compiled else "")
+        return f"{words[self.trains]}, {optimiser}, batch {self.batch}{rest}"
+
+
+def cases(tiny: bool) -> list[Case]:
+    first = [Case(), Case(trains="lora"), Case(trains="all"), Case(checkpointing=False)]
+    if tiny:  # the 8-bit update has to be compiled, which takes longer than all the rest
+        return first
+    larger = [Case(optimiser="adamw8bit"), Case(batch=2), Case(batch=4), Case(trains="all", optimiser="adamw8bit"), Case(batch=2, compiled=True)]
+    return [first[0], Case(compiled=True), *first[1:], *larger]
+
+
+class Step:
+    """A model, its optimiser and one batch; calling it is one training step."""
+
+    def __init__(self, case: Case, device: torch.device, config: dict[str, Any], tiny: bool) -> None:
+        self.case, self.device = case, device
+        self.dtype = dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        self.sequence = SMALL if tiny else PAPER
+        self.model = random_transformer(device, dtype, config).train()
+        self.shape = shape_of(self.model)
+        if case.trains == "lora":
+            self._add_lora()
+        else:
+            select_trained(self.model, case.trains)
+        if case.checkpointing:
+            self.model.enable_gradient_checkpointing()
+        if case.compiled:
+            self.model.compile_repeated_blocks(fullgraph=True)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = self._optimiser()
+        s, batch = self.sequence, case.batch
+        grid = (s.height // 16, s.width // 16)
+
+        def random(*size: int) -> torch.Tensor:
+            return torch.randn(batch, *size, device=device, dtype=dtype)
+
+        self.context, self.target, self.camera = (
+            random(48, s.context, *grid),
+            random(48, s.target, *grid),
+            random(24, s.target, *grid),
+        )
+        self.text = random(s.text, self.shape.text_dim)
+        self.index = torch.arange(s.context, device=device).expand(batch, -1)
+
+    def _add_lora(self) -> None:
+        from peft import LoraConfig
+
+        names = ["to_q", "to_k", "to_v", "to_out.0"]
+        self.model.requires_grad_(False)
+        self.model.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=names))
+        for name, parameter in self.model.named_parameters():
+            if "lora_" in name or name.startswith("camera_embedding"):
+                parameter.data = parameter.data.to(self.dtype)
+                parameter.requires_grad_(True)
+
+    def _optimiser(self) -> Any:
+        if self.case.optimiser == "adamw8bit":
+            from torchao.optim import AdamW8bit
+
+            return AdamW8bit(self.trained, lr=1e-4, bf16_stochastic_round=self.dtype == torch.bfloat16)
+        return torch.optim.AdamW(self.trained, lr=1e-4, fused=self.device.type == "cuda")
+
+    def __call__(self, update: bool = True) -> None:
+        sigma = draw_sigma(self.case.batch, 5.0, torch.Generator().manual_seed(0)).to(self.device)
+        noise = torch.randn_like(self.target)
+        noisy = add_noise(self.target, noise, sigma).to(self.dtype)
+        target = torch.cat([self.target[:, :, :1], noisy[:, :, 1:]], dim=2)
+        s = assemble(self.context, self.index, target, sigma * 1000, self.camera)
+        out = self.model(
+            s.latents, s.timestep, self.text, frame_index=s.frame_index, camera=s.camera, return_dict=False
+        )
+        error = s.target(out[0]).float() - velocity(self.target, noise).float()
+        error[:, :, 1:].square().mean().backward()
+        if update:
+            self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+
+def measure(step: Step, rates: dict[str, float], budget: Budget, repeats: int) -> dict[str, Any]:
+    """Samples a second, memory beside the plan's, MFU."""
+    case, shape = step.case, step.shape
+    count = sum(p.numel() for p in step.trained)
+    seconds = timed(step, step.device, repeats, budget, warm=2)
+    states = sum(
+        value.nbytes if not hasattr(value, "__tensor_flatten__") else int(value.numel() * STATE_BYTES["adamw8bit"] / 2)
+        for state in step.optimiser.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    )
+    with Memory(step.device, weights_of(step.model) + states) as memory:
+        step(update=step.device.type == "cuda")  # torchao compiles the 8-bit update, which live bytes cannot look into
+    flops = training_flops(shape, step.sequence, case.trains, case.checkpointing, RANK)  # pyright: ignore
+    gradients = sum(p.nbytes for p in step.trained)
+    activations = step_bytes(
+        shape,
+        step.sequence,
+        gradients,
+        case.batch,
+        step.dtype.itemsize,
+        case.trains,  # pyright: ignore[reportArgumentType]
+        case.checkpointing,
+        fused_norm=step.device.type == "cuda",
+    )
+    predicted = weights_of(step.model) + states + activations
+    mean = statistics.mean(seconds)
+    tflops = case.batch * model_flops(flops) / mean / 1e12
+    return {
+        "batch": case.batch,
+        "tokens": step.sequence.tokens,
+        "trained_parameters": count,
+        "seconds_a_step": mean,
+        "seconds_a_step_min": min(seconds),
+        "steps_timed": len(seconds),
+        "samples_a_second": case.batch / mean,
+        "model_tflop_a_sample": model_flops(flops) / 1e12,
+        "tflop_a_sample": sum(flops.values()) / 1e12,
+        "model_tflops": tflops,
+        "mfu": tflops / rates.get("bf16", rates.get("fp32", 0.0)),
+        "optimiser_state_bytes": states,
+        "peak_allocated": memory.allocated,
+        "peak_reserved": memory.reserved,
+        "peak_predicted": predicted,
+        "predicted_to_measured": predicted / memory.allocated,
+    }
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=9.0, help="time budget; default %(default)s")
+    parser.add_argument("--tiny", action="store_true", help="small models and frames, for the CPU")
+    parser.add_argument("--repeats", type=int, default=5, help="steps timed a case; default %(default)s")
+    parser.add_argument("--out", help="JSON file; default benchmarks/results/train_step_DEVICE.json")
+    options = parser.parse_args(arguments)
+    device = torch.device("cuda" if torch.cuda.is_available() and not options.tiny else "cpu")
+    if device.type == "cpu" and not options.tiny:
+        parser.error("no CUDA device is here: use --tiny")
+    budget = Budget(options.minutes)
+    report: dict[str, Any] = {"machine": describe(device), "tiny": options.tiny, "cases": [], "unmeasured": []}
+    report["matmul_tflops"] = rates = matmul_rates(device, 768 if options.tiny else 8192)
+    report["sequence"] = vars(SMALL if options.tiny else PAPER)
+    config: dict[str, Any] = TINY if options.tiny else {}
+    torch.manual_seed(0)
+    for number, case in enumerate(cases(options.tiny)):
+        if budget.left < (0 if options.tiny else 30):
+            report["unmeasured"].append(case.name)
+            continue
+        result: dict[str, Any] = {"name": case.name, "trains": case.trains}
+        with outcome(result, device):
+            step = Step(case, device, config, options.tiny)
+            result |= measure(step, rates, budget, options.repeats)
+            if number == 0:
+                report["kernels"] = top_kernels(step, device)
+        step = None  # its memory, before the next case
+        report["cases"].append(result)
+    report["seconds_taken"] = time.perf_counter() - budget.began
+    write(report, options.out, "train_step", options.tiny)
+    return report
+
+
+if __name__ == "__main__":
+    main()

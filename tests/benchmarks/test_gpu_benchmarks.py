@@ -1,0 +1,58 @@
+"""The GPU benchmarks, tiny, on the CPU: they finish, and the plan's memory is within 15 % of what they measure."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> dict:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    importlib.import_module(name).main(["--tiny", "--out", str(out), *options])
+    return json.loads(out.read_text())
+
+
+def within(case: dict) -> bool:
+    return abs(case["predicted_to_measured"] - 1) <= 0.15
+
+
+def test_sampling_of_every_mode(monkeypatch, tmp_path):
+    report = run("full_size", monkeypatch, tmp_path / "r.json", "--steps", "3", "--repeats", "2")
+    from video4spatial.sample.modes import MODES
+
+    cases = {case["name"]: case for case in report["cases"]}
+    assert {"exact, batched", "exact, sequential", *MODES} <= cases.keys()
+    done = {name: case for name, case in cases.items() if "failed" not in case}
+    assert {name for name in cases if "fp8-matmul" not in name} == done.keys()
+    assert all(within(case) for case in done.values()), {name: c["predicted_to_measured"] for name, c in done.items()}
+    assert done["exact, sequential"]["peak_allocated"] < done["exact, batched"]["peak_allocated"]
+    assert done["cached-context"]["tflop_a_step"] < done["exact, batched"]["tflop_a_step"]
+    assert "compute capability 8.9" in cases["fp8-matmul"]["failed"]
+    assert report["stock"]["peak_allocated"] > done["exact, batched"]["peak_allocated"]
+    assert len(report["kernels"]) == 15
+    for phase in ("encode", "decode"):
+        measured = report["clip"][phase]
+        assert abs(measured["peak_predicted"] / measured["peak_allocated"] - 1) <= 0.15
+    assert {"device", "command", "commit", "packages"} <= report["machine"].keys()
+
+
+def test_a_training_step_of_each_kind(monkeypatch, tmp_path):
+    report = run("train_step", monkeypatch, tmp_path / "r.json", "--repeats", "1")
+    cases = report["cases"]
+    assert not [case for case in cases if "failed" in case]
+    assert all(within(case) for case in cases), [(case["name"], case["predicted_to_measured"]) for case in cases]
+    paper = cases[0]
+    assert paper["trains"] == "attention"
+    assert paper["model_tflop_a_sample"] < paper["tflop_a_sample"]
+    kept = next(case for case in cases if "no checkpointing" in case["name"])
+    assert kept["peak_allocated"] > 1.2 * paper["peak_allocated"]
+    assert len(report["kernels"]) == 15
+
+
+def test_no_time_is_said_and_written(monkeypatch, tmp_path):
+    report = run("full_size", monkeypatch, tmp_path / "r.json", "--steps", "2", "--repeats", "1", "--minutes", "0")
+    assert [case["name"] for case in report["cases"]] == ["exact, batched"]
+    assert {"exact, sequential", "whole clip"} <= set(report["unmeasured"])
