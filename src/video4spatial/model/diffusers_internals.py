@@ -3,6 +3,8 @@
 Pinned to diffusers 0.42; the parity tests tell when a name's meaning has moved.
 """
 
+from typing import Any
+
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
 from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -17,6 +19,19 @@ from diffusers.models.transformers.transformer_wan import (
 
 project_qkv = _get_qkv_projections
 
+
+def causal_features(vae: Any, part: str) -> list[Any]:
+    """A fresh, empty feature cache for the VAE's "encoder" or "decoder": one place a causal convolution."""
+    return [None] * vae._cached_conv_counts[part]
+
+
+def onload(model: Any) -> None:
+    """Bring a model that accelerate keeps off the device back to it, as calling its ``forward`` would."""
+    hook = getattr(model, "_hf_hook", None)
+    if hook is not None:
+        hook.pre_forward(model)
+
+
 __all__ = [
     "ContextParallelInput",
     "ContextParallelOutput",
@@ -28,7 +43,9 @@ __all__ = [
     "WanResample",
     "WanRotaryPosEmbed",
     "WanTransformerBlock",
+    "causal_features",
     "dispatch_attention_fn",
+    "onload",
     "patchify",
     "project_qkv",
     "unpatchify",
