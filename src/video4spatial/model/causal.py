@@ -21,8 +21,10 @@ from video4spatial.schema import TIME_STRIDE, InputError, require_4k_plus_1, req
 class CausalEncoder:
     """One video on its way through the encoder: the first call takes its first frame, later ones ``4n`` frames each.
 
-    With one latent a call these are the stock calls, so the result is bit-equal to ``vae.encode``'s; with more, the
-    same sums may be taken in another order (float32: a few 1e-7 of latents around 1).
+    With one latent a call these are the stock calls, but for the last, 1x1x1 convolution, which ``vae.encode`` applies
+    to all latents at once. The result is bit-equal to ``vae.encode``'s wherever that convolution does not choose another
+    kernel for one frame (seen on the CPU at 4 x 2 latent cells, not from 6 x 4 up; tested). With more latents a call
+    sums are taken in another order (float32: below 1e-5 of latents around 1).
     """
 
     def __init__(self, vae: Any) -> None:
@@ -41,7 +43,8 @@ class CausalEncoder:
 class CausalDecoder:
     """One clip on its way through the decoder: the first call takes its first latent (one frame), later ones any number.
 
-    As for ``CausalEncoder``: one latent a call is bit-equal to ``vae.decode``, more differ by rounding.
+    As for ``CausalEncoder``: one latent a call is bit-equal to ``vae.decode``, more differ by rounding (no pixel by more
+    than one grey level).
     """
 
     def __init__(self, vae: Any) -> None:

@@ -22,10 +22,11 @@ from video4spatial.model.load import resolve_model
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.sample.guidance import Conditions, Guidance, guided_velocity
 from video4spatial.sample.session import (
+    ContextStream,
     EncodedScene,
+    Progress,
     Result,
     encode_scene,
-    load_context,
     load_first_frame,
     seeded,
 )
@@ -136,13 +137,17 @@ class Video4SpatialPipeline(DiffusionPipeline):
         first_frame: str | Path | np.ndarray | None = None,
         width: int | None = None,
         height: int | None = None,
+        on_progress: Progress | None = None,
     ) -> EncodedScene:
         """Encode a walk-through once; ask the result as often as you like.
+
+        Reading, thinning, resizing and encoding go frame by frame, so that the video may be long.
 
         Args:
             video: a video file, a folder of images, a ``Clip``, or uint8 ``[T, H, W, 3]`` frames at the model's rate.
             first_frame: where the generated clip starts; the video's last frame unless given.
             width, height: other than the model's own size (both must divide by 32).
+            on_progress: called with (frames encoded, frames in all).
 
         Raises:
             InputError: unreadable or shorter than 5 frames at the model's rate; a size that does not fit.
@@ -150,9 +155,9 @@ class Video4SpatialPipeline(DiffusionPipeline):
         width = int(self.config.width) if width is None else width
         height = int(self.config.height) if height is None else height
         require_size(width, height)
-        frames, fps = load_context(video, width, height, self.config.fps)
+        frames = ContextStream(video, width, height, self.config.fps)
         first = None if first_frame is None else load_first_frame(first_frame, width, height)
-        return encode_scene(frames, fps, self.codec, first)
+        return encode_scene(frames, self.codec, first, on_progress)
 
     @torch.no_grad()
     def __call__(
