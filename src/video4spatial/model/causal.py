@@ -22,9 +22,9 @@ class CausalEncoder:
     """One video on its way through the encoder: the first call takes its first frame, later ones ``4n`` frames each.
 
     With one latent a call these are the stock calls, but for the last, 1x1x1 convolution, which ``vae.encode`` applies
-    to all latents at once. The result is bit-equal to ``vae.encode``'s wherever that convolution does not choose another
-    kernel for one frame (seen on the CPU at 4 x 2 latent cells, not from 6 x 4 up; tested). With more latents a call
-    sums are taken in another order (float32: below 1e-5 of latents around 1).
+    to all latents at once. The result is bit-equal to ``vae.encode``'s wherever that convolution does not choose
+    another kernel for one frame (seen on the CPU at 4 x 2 latent cells, not from 6 x 4 up; tested). With more latents a
+    call sums are taken in another order (float32: below 1e-5 of latents around 1).
     """
 
     def __init__(self, vae: Any) -> None:
@@ -41,10 +41,10 @@ class CausalEncoder:
 
 
 class CausalDecoder:
-    """One clip on its way through the decoder: the first call takes its first latent (one frame), later ones any number.
+    """One clip on its way through the decoder: the first call takes its first latent (one frame), later ones several.
 
-    As for ``CausalEncoder``: one latent a call is bit-equal to ``vae.decode``, more differ by rounding (no pixel by more
-    than one grey level).
+    As for ``CausalEncoder``: one latent a call is bit-equal to ``vae.decode``, more differ by rounding (no pixel by
+    more than one grey level).
     """
 
     def __init__(self, vae: Any) -> None:

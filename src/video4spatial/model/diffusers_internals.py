@@ -3,6 +3,8 @@
 Pinned to diffusers 0.42; the parity tests tell when a name's meaning has moved.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
@@ -32,6 +34,22 @@ def onload(model: Any) -> None:
         hook.pre_forward(model)
 
 
+def offload(model: Any) -> None:
+    """Send a model that accelerate keeps off the device away from it again; any other stays where it is."""
+    hook = getattr(model, "_hf_hook", None)
+    if hook is not None:
+        hook.init_hook(model)
+
+
+@contextmanager
+def borrowed(model: Any) -> Iterator[None]:
+    """A phase that needs ``model`` and after which it is not needed: see ``offload``."""
+    try:
+        yield
+    finally:
+        offload(model)
+
+
 __all__ = [
     "ContextParallelInput",
     "ContextParallelOutput",
@@ -43,8 +61,10 @@ __all__ = [
     "WanResample",
     "WanRotaryPosEmbed",
     "WanTransformerBlock",
+    "borrowed",
     "causal_features",
     "dispatch_attention_fn",
+    "offload",
     "onload",
     "patchify",
     "project_qkv",

@@ -38,8 +38,9 @@ class LatentCodec:
 
     Args:
         vae: the video VAE.
-        latents_a_call: how many latents go through it at once. 1 is bit-equal to the stock whole-clip VAE (``causal.py``
-            tells the one exception); more differ from it by rounding only, may be faster, and take as much more memory.
+        latents_a_call: how many latents go through it at once. 1 is bit-equal to the stock whole-clip VAE
+            (``causal.py`` tells the one exception); more differ from it by rounding only, may be faster, and take as
+            much more memory.
     """
 
     def __init__(self, vae: AutoencoderKLWan, latents_a_call: int = 1) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, UniPCMultistepScheduler
+from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
 
@@ -16,6 +17,7 @@ from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.paths import preset, resample
 from video4spatial.geometry.poses import relative_to, require_rigid
 from video4spatial.model.context import CONTEXT_GAP
+from video4spatial.model.diffusers_internals import borrowed, offload
 from video4spatial.model.instruction import encode_text, require_known_words
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import resolve_model
@@ -40,6 +42,8 @@ from video4spatial.schema import (
     require_4k_plus_1,
     require_size,
 )
+
+TEXTS_KEPT = 64  # 4 MB each with UMT5-XXL
 
 StepCallback = Callable[[int, int, Tensor], None]
 
@@ -105,6 +109,9 @@ class Video4SpatialPipeline(DiffusionPipeline):
             guidance=guidance,
             navigation_guidance=navigation_guidance,
         )
+        self.placement: Any = None  # what sample.placement.place has applied
+        self._texts: dict[str, Tensor] = {}  # embeddings, on the CPU: see embed_texts
+        self._texts_of: Any = None
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -157,7 +164,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
         require_size(width, height)
         frames = ContextStream(video, width, height, self.config.fps)
         first = None if first_frame is None else load_first_frame(first_frame, width, height)
-        return encode_scene(frames, self.codec, first, on_progress)
+        with borrowed(self.vae):
+            return encode_scene(frames, self.codec, first, on_progress)
 
     @torch.no_grad()
     def __call__(
@@ -216,7 +224,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
             camera = torch.as_tensor(camera_maps(self.resolve_path(path, frames), width, height))[None]
 
         generator = seeded(seed)
-        texts = encode_text(self.tokenizer, self.text_encoder, [text, ""])
+        texts = self.embed_texts([text, ""])
         device, dtype = self._execution_device, self.transformer.dtype
         conditions = Conditions(
             context=context[None].to(device, dtype),
@@ -239,10 +247,30 @@ class Video4SpatialPipeline(DiffusionPipeline):
             "context_latents": len(index),
             "context_index": index.tolist(),
         }
-        clip = self.codec.decode(latents[0])
+        with borrowed(self.vae):
+            clip = self.codec.decode(latents[0])
         if instruction is None:
             return Result(clip, scene.fps, "navigate", settings)
         return Result(clip, scene.fps, "ground", settings | {"sentence": text}, self._read_answer(clip, instruction))
+
+    def embed_texts(self, texts: list[str]) -> Float[Tensor, "B L D"]:
+        """Text embeddings, on the CPU. Each sentence is encoded once, by itself, and remembered.
+
+        Where the placement keeps the text encoder off the device, it comes for this and the transformer makes room.
+        """
+        if self._texts_of is not self.text_encoder:
+            self._texts, self._texts_of = {}, self.text_encoder
+        missing = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if missing:
+            offload(self.transformer)
+            with borrowed(self.text_encoder):
+                for text in missing:
+                    one = encode_text(self.tokenizer, self.text_encoder, [text], device=self._execution_device)
+                    self._texts[text] = one.cpu()
+        found = torch.cat([self._texts[text] for text in texts])
+        while len(self._texts) > TEXTS_KEPT:
+            del self._texts[next(iter(self._texts))]
+        return found
 
     def default_guidance(self, navigates: bool) -> float:
         """The model's own guidance scale for the task."""

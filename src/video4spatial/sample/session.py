@@ -100,7 +100,7 @@ class ContextStream:
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         start = self.source_frames - 1 - self.stride * (len(self) - 1)
-        given = passed = 0
+        passed = 0
 
         def count(frames: int) -> None:
             nonlocal passed
@@ -110,9 +110,8 @@ class ContextStream:
             frames, passed = iter(self.video.frames[start :: self.stride]), self.source_frames
         else:
             frames = iter_frames(self.video, start, self.stride, count)
-        for frame in frames:
-            given += 1
-            if given <= len(self):  # a file with more than it says: read on to know how many
+        for given, frame in enumerate(frames):
+            if given < len(self):  # a file with more than it says: read on to know how many
                 yield resize_clip(Clip(frame[None], self.fps), *self.size).frames[0]
         if passed != self.source_frames:
             if self.counted:
