@@ -1,6 +1,8 @@
 """Where weights live and in how many bits: what must not change, what may, and by how much."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -194,22 +196,46 @@ def test_eight_bits_and_offloading_together(fresh, noise_frames, offload):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"offload": "group"}, {"weights": "int8"}], ids=str)
-def test_compiling_changes_nothing_but_rounding(fresh, options):
-    """Without a graph break, but for group offloading, where weights come and go within a block."""
+COMPILE = """
+import sys
+import torch
+from video4spatial.cli import quiet_libraries
+quiet_libraries()
+from video4spatial.sample.placement import Placement, load_placed
+
+def velocity(**options):
+    model = load_placed(sys.argv[1], Placement(**options), "cpu").transformer
+    g = torch.Generator().manual_seed(2)
+    latents, text = torch.randn(1, 48, 5, 2, 4, generator=g), torch.randn(1, 48, 64, generator=g)
+    with torch.no_grad():
+        return model(latents, torch.full((1, 5), 500.0), text, return_dict=False)[0]
+
+for options in ({}, {"weights": "int8"}, {"offload": "group"}):
     torch._dynamo.reset()
-    wanted = velocity(place(fresh(), Placement(**options), CPU).transformer)
-    compiled = place(fresh(), Placement(compile=True, **options), CPU).transformer
-    torch.testing.assert_close(velocity(compiled), wanted, rtol=1e-4, atol=1e-4)
-    assert all(block._compiled_call_impl is not None for block in compiled.blocks)
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    found, wanted = velocity(compile=True, **options), velocity(**options)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    assert counters["stats"]["unique_graphs"] > 0, "nothing was compiled"
+    assert bool(counters["graph_break"]) == ("offload" in options), counters["graph_break"]
+"""
+
+
+@pytest.mark.slow
+def test_compiling_changes_nothing_but_rounding(pipeline_folder):
+    """Without a graph break, but for group offloading, where weights come and go within a block.
+
+    In a process of its own: the shape checks that run under pytest cannot be compiled.
+    """
+    done = subprocess.run([sys.executable, "-c", COMPILE, str(pipeline_folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_attention_is_chosen_among_those_that_run(tiny_transformer):
     assert available_attention(CPU) == ["native", "_native_math"]
     assert "_native_cudnn" in available_attention(torch.device("cuda"))
     assert fastest_attention(tiny_transformer, ["_native_cudnn", "native"], CPU, tokens=64) == "native"
-    with pytest.raises(InputError, match="none of the attention backends _native_cudnn, .* runs on cpu"):
+    with pytest.raises(InputError, match=r"none of the attention backends _native_cudnn, .* runs on cpu"):
         fastest_attention(tiny_transformer, ["_native_cudnn", "_native_flash_that_is_not"], CPU, tokens=64)
 
 
