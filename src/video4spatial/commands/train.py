@@ -1,21 +1,21 @@
 """``video4spatial train``: a recipe's run, with previews sampled on the way, saved as a pipeline at the end."""
 
+import contextlib
 import dataclasses
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
+from video4spatial.commands.export import export_pipeline, pipeline_of
 from video4spatial.data.rooms import plain_video
-from video4spatial.model.load import sampler
-from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.storage.sheet import contact_sheet, write_image
 from video4spatial.train.config import RunConfig, TransformerRun, VaeRun, override
-from video4spatial.train.loop import Trainer, read_config
+from video4spatial.train.loop import Trainer, choose_device, read_config
+from video4spatial.train.parallel import Ranks, join, leave
 from video4spatial.train.recipes import load_recipe
 from video4spatial.train.stream import validation_seeds
 from video4spatial.train.transformer import TransformerTask
@@ -23,13 +23,19 @@ from video4spatial.train.vae import VaeTask
 
 KINDS: dict[str, type[RunConfig]] = {"vae": VaeRun, "transformer": TransformerRun}
 PREVIEW_STEPS = 12
-EXPORTED = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def train_run(
-    recipe: str | None, resume: str | None, out: str | None, minutes: float | None, settings: list[str]
+    recipe: str | None,
+    resume: str | None,
+    out: str | None,
+    minutes: float | None,
+    settings: list[str],
+    at: int | None = None,
 ) -> Path:
-    """Run ``recipe`` in ``out``, or go on with the run in ``resume``; the folder of the run.
+    """Run ``recipe`` in ``out``, or go on with the run in ``resume`` (from step ``at``); the folder of the run.
+
+    Under ``torchrun`` every process calls this, and all of them train one model.
 
     Raises:
         InputError: an unknown recipe or key; ``out`` holds a run already; nothing to resume.
@@ -48,49 +54,30 @@ def train_run(
         torch.set_num_threads(config.threads)
     root.mkdir(parents=True, exist_ok=True)
 
-    task = VaeTask(config) if isinstance(config, VaeRun) else TransformerTask(_transformer_run(config))
+    ranks = join(choose_device(config.device), getattr(config, "context_parallel", 1))
     try:
-        trainer = Trainer(task, config, root)
-        if resume is not None:
-            trainer.resume()
-        if isinstance(task, VaeTask):
-            trainer.run()
-        else:
-            trainer.run(partial(save_preview, task, root) if task.config.previews else None)
-            export_pipeline(task, root)
+        _run(config, root, ranks, resume is not None, at)
     finally:
-        task.close()
+        leave(ranks)
     return root
 
 
-def _transformer_run(config: RunConfig) -> TransformerRun:
-    assert isinstance(config, TransformerRun)
-    return config
-
-
-def pipeline_of(task: TransformerTask) -> Video4SpatialPipeline:
-    """A pipeline around the task's own modules, with the defaults its training implies."""
-    window, rooms = task.config.window, task.config.stream.rooms
-    pipeline = Video4SpatialPipeline(
-        tokenizer=task.tokenizer,
-        text_encoder=task.text_encoder,
-        vae=task.codec.vae,
-        scheduler=sampler(),
-        transformer=task.model,
-        context_gap=task.config.gap,
-        width=rooms.width,
-        height=rooms.height,
-        fps=rooms.fps,
-        fov=rooms.fov,
-        frames=4 * (window.target - 1) + 1,
-        tail_frames=rooms.tail_frames,
-        context_latents=max(window.context),
-        steps=16,
-        guidance=3.0,
-        navigation_guidance=1.5,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+def _run(config: RunConfig, root: Path, ranks: Ranks, resumes: bool, at: int | None) -> None:
+    if isinstance(config, TransformerRun):
+        task = TransformerTask(config, ranks.is_main, replica=ranks.data_rank, replicas=ranks.data_size)
+    else:
+        if ranks.size > 1:
+            raise InputError("a VAE trains in one process: start it without torchrun")
+        assert isinstance(config, VaeRun)
+        task = VaeTask(config)
+    with contextlib.closing(task):
+        trainer = Trainer(task, config, root, ranks=ranks)
+        if resumes:
+            trainer.resume(at)
+        previews = isinstance(task, TransformerTask) and task.config.previews and ranks.size == 1
+        trainer.run(partial(save_preview, task, root) if previews else None)
+        if isinstance(task, TransformerTask) and ranks.is_main:
+            export_pipeline(task, root)
 
 
 def save_preview(task: TransformerTask, root: Path, step: int) -> None:
@@ -105,21 +92,3 @@ def save_preview(task: TransformerTask, root: Path, step: int) -> None:
     rows["navigate: turn-right"] = pipeline(scene, path="turn-right", steps=PREVIEW_STEPS).frames
     layout = RunLayout(root)
     write_image(layout.preview(step).with_suffix(".png"), contact_sheet(rows))
-
-
-def forget_origins(pipeline: Video4SpatialPipeline) -> None:
-    """Leave out of the saved configs the folders that the parts were loaded from on this machine."""
-    for part in (pipeline, pipeline.vae, pipeline.transformer):
-        part.register_to_config(_name_or_path="")
-    pipeline.text_encoder.config._name_or_path = ""
-
-
-def export_pipeline(task: TransformerTask, root: Path) -> None:
-    """Save the whole pipeline, with the averaged weights that the run exported."""
-    pipeline = pipeline_of(task)
-    trained = type(task.model).from_pretrained(root / "transformer", torch_dtype=torch.float32)
-    pipeline.register_modules(transformer=trained)
-    forget_origins(pipeline)
-    pipeline.to(EXPORTED[task.config.export])
-    pipeline.save_pretrained(str(root / "pipeline"))
-    Console(stderr=True).print(f"the pipeline is in {root / 'pipeline'}: use it with --model {root / 'pipeline'}")

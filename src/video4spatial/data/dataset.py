@@ -1,7 +1,7 @@
-"""Training batches out of latent videos: deterministic given (seed, step), whatever reads them."""
+"""Training batches out of latent videos: deterministic given (seed, step, number), whatever reads them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -25,9 +25,18 @@ class LatentVideo(Protocol):
     latents: int
     tail_latents: int
     sentences: tuple[str, ...]
-    c2w: np.ndarray | None
     intrinsics: Intrinsics | None
     size: tuple[int, int]
+
+    @property
+    def posed(self) -> bool:
+        """Whether there are poses and a lens."""
+        ...
+
+    @property
+    def c2w(self) -> np.ndarray | None:
+        """Poses ``[T, 4, 4]``, one a frame."""
+        ...
 
     def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
         """Latents of "video" (causal) or "image" (each frame 4i by itself)."""
@@ -52,15 +61,23 @@ class MemoryVideo:
         self.video_id, self.environment_id = video_id, environment_id
         self.tensors = {"video": video, "image": image}
         self.latents = video.shape[1]
-        self.c2w, self.intrinsics, self.size = c2w, intrinsics, size
+        self._c2w, self.intrinsics, self.size = c2w, intrinsics, size
         self.sentences, self.tail_latents = sentences, tail_latents
+
+    @property
+    def posed(self) -> bool:
+        return self._c2w is not None and self.intrinsics is not None
+
+    @property
+    def c2w(self) -> np.ndarray | None:
+        return self._c2w
 
     def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
         return self.tensors[name][:, torch.as_tensor(np.asarray(indices, dtype=np.int64))]
 
 
 class StoreVideo:
-    """A latent video read lazily from a store."""
+    """A latent video read lazily from a store, poses as well: opening a large store reads nothing but its index."""
 
     def __init__(self, store: LatentStore, row: StoredVideo) -> None:
         self.store = store
@@ -69,7 +86,12 @@ class StoreVideo:
         self.intrinsics, self.size = row.intrinsics, (row.width, row.height)
         self.sentences = tuple(row.meta.get("sentences", ()))
         self.tail_latents = row.meta.get("tail_latents", 0)
-        self.c2w = store.read(row.video_id, "c2w").double().numpy() if "c2w" in row.tensors else None
+        self.posed = "c2w" in row.tensors and row.intrinsics is not None
+        self._has_poses = "c2w" in row.tensors
+
+    @property
+    def c2w(self) -> np.ndarray | None:
+        return self.store.read(self.video_id, "c2w").double().numpy() if self._has_poses else None
 
     def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
         return self.store.read(self.video_id, name, indices)
@@ -97,6 +119,28 @@ def open_store(root: str, preload: bool = True) -> list[LatentVideo]:
     return [video.in_memory() for video in videos] if preload else list(videos)
 
 
+def open_stores(roots: Sequence[str], preload: bool = False) -> list[LatentVideo]:
+    """Every video of several stores; an environment may be spread over them.
+
+    Raises:
+        InputError: they hold a video of the same name, or videos of different sizes.
+    """
+    videos: list[LatentVideo] = []
+    sources: dict[str, str] = {}
+    for root in roots:
+        for video in open_store(root, preload):
+            if video.video_id in sources:
+                raise InputError(f"video {video.video_id!r} is in {sources[video.video_id]} and in {root}: give one")
+            sources[video.video_id] = root
+            if videos and video.size != videos[0].size:
+                first, here = ("{}x{}".format(*v.size) for v in (videos[0], video))
+                raise InputError(f"{root} holds {here} videos, {roots[0]} {first} ones: a run has one size")
+            videos.append(video)
+    if not videos:
+        raise InputError(f"{', '.join(roots)} holds no videos: encode some first")
+    return videos
+
+
 @dataclass(frozen=True)
 class WindowConfig:
     """What an example is made of. Counts are latents.
@@ -120,33 +164,50 @@ class WindowConfig:
 
 @dataclass
 class Batch:
-    """Clean latents and instructions of ``B`` examples, context of one length."""
+    """Clean latents and instructions of ``B`` examples, context of one length.
+
+    ``ids`` say what each was made of: "room12-0[40:49]<room12-1" is a target of latents 40 to 48 of room12-0 (first one
+    a single-frame latent), with context from room12-1.
+    """
 
     context: Float[Tensor, "B C Fc h w"]
     context_index: Int[Tensor, "B Fc"]
     target: Float[Tensor, "B C F h w"]
     camera: Float[Tensor, "B K F h w"]
     sentences: list[str]
+    ids: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device | str) -> "Batch":
         context, index, target, camera = (
             tensor.to(device, non_blocking=True)
             for tensor in (self.context, self.context_index, self.target, self.camera)
         )
-        return Batch(context, index, target, camera, self.sentences)
+        return Batch(context, index, target, camera, self.sentences, self.ids)
 
     def __len__(self) -> int:
         return len(self.target)
 
 
+@dataclass
+class Example:
+    """One row of a ``Batch``."""
+
+    context: Float[Tensor, "C Fc h w"]
+    context_index: Int[Tensor, " Fc"]
+    target: Float[Tensor, "C F h w"]
+    camera: Float[Tensor, "K F h w"]
+    sentence: str
+    id: str
+
+
 class ExampleSampler:
-    """Draws examples from ``videos``; the same (seed, step) draws the same batch, in any process."""
+    """Draws examples from ``videos``: number ``n`` of step ``s`` is the same in any process, of any number of them."""
 
     def __init__(self, videos: Sequence[LatentVideo], config: WindowConfig, seed: int = 0) -> None:
         self.config, self.seed = config, seed
         self.videos = [v for v in videos if v.latents - v.tail_latents >= config.target]
         self.grounded = [v for v in self.videos if v.sentences and v.latents >= config.target]
-        self.posed = [v for v in self.videos if v.c2w is not None and v.intrinsics is not None]
+        self.posed = [v for v in self.videos if v.posed]
         if config.navigation < 1 and not self.grounded:
             raise InputError("no video in the store ends at a described object: grounding needs some, or navigation=1")
         if config.navigation > 0 and not self.posed:
@@ -155,13 +216,16 @@ class ExampleSampler:
         for video in videos:
             self.siblings.setdefault(video.environment_id, []).append(video)
 
-    def batch(self, step: int, size: int, rank: int = 0) -> Batch:
-        """The batch of training step ``step``."""
-        rng = np.random.default_rng([self.seed, step, rank])
-        count = int(rng.choice(self.config.context))
-        return collate([self._example(rng, count) for _ in range(size)])
+    def batch(self, step: int, size: int, part: int = 0) -> Batch:
+        """Part ``part`` of the batch of training step ``step``: its examples ``part * size`` to ``(part + 1) * size``.
 
-    def _example(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
+        All parts have one context length.
+        """
+        count = int(np.random.default_rng([self.seed, step]).choice(self.config.context))
+        numbers = range(part * size, (part + 1) * size)
+        return collate([self._example(np.random.default_rng([self.seed, step, n]), count) for n in numbers])
+
+    def _example(self, rng: np.random.Generator, count: int) -> Example:
         navigates = rng.random() < self.config.navigation
         pool = self.posed if navigates else self.grounded
         video = pool[rng.integers(len(pool))]
@@ -177,7 +241,8 @@ class ExampleSampler:
         if navigates:
             camera = self._camera(video, start, rng)
         sentence = "" if navigates else video.sentences[rng.integers(len(video.sentences))]
-        return context, torch.as_tensor(index), target, camera, sentence
+        name = f"{video.video_id}[{start}:{stop}]<{source.video_id}"
+        return Example(context.float(), torch.as_tensor(index).long(), target.float(), camera, sentence, name)
 
     def _context(
         self, video: LatentVideo, target: tuple[int, int], count: int, rng: np.random.Generator
@@ -199,15 +264,21 @@ class ExampleSampler:
     def _camera(self, video: LatentVideo, start: int, rng: np.random.Generator) -> Tensor:
         first = 4 * start
         frames = 4 * (self.config.target - 1) + 1
-        assert video.c2w is not None
+        c2w = video.c2w
+        assert c2w is not None
         assert video.intrinsics is not None
         origin = int(rng.integers(frames)) if self.config.random_zero_pose else 0
-        poses = relative_to(video.c2w[first : first + frames], origin)
+        poses = relative_to(c2w[first : first + frames], origin)
         return torch.as_tensor(camera_maps(CameraPath(poses, video.intrinsics), *video.size))
 
 
-def collate(examples: list[tuple[Tensor, Tensor, Tensor, Tensor, str]]) -> Batch:
+def collate(examples: list[Example]) -> Batch:
     """Stack examples of equal shape."""
-    context, index, target, camera, sentences = zip(*examples, strict=True)
-    stacked = [torch.stack(list(part)) for part in (context, index, target, camera)]
-    return Batch(stacked[0].float(), stacked[1].long(), stacked[2].float(), stacked[3], list(sentences))
+    return Batch(
+        torch.stack([example.context for example in examples]),
+        torch.stack([example.context_index for example in examples]),
+        torch.stack([example.target for example in examples]),
+        torch.stack([example.camera for example in examples]),
+        [example.sentence for example in examples],
+        [example.id for example in examples],
+    )

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
-from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
+from diffusers.hooks.context_parallel import apply_context_parallel
+from diffusers.models._modeling_parallel import (
+    ContextParallelConfig,
+    ContextParallelInput,
+    ContextParallelOutput,
+    ParallelConfig,
+)
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanResample, patchify, unpatchify
 from diffusers.models.transformers.transformer_wan import (
@@ -51,8 +57,10 @@ def borrowed(model: Any) -> Iterator[None]:
 
 
 __all__ = [
+    "ContextParallelConfig",
     "ContextParallelInput",
     "ContextParallelOutput",
+    "ParallelConfig",
     "TransformerBlockMetadata",
     "TransformerBlockRegistry",
     "WanAttention",
@@ -61,6 +69,7 @@ __all__ = [
     "WanResample",
     "WanRotaryPosEmbed",
     "WanTransformerBlock",
+    "apply_context_parallel",
     "borrowed",
     "causal_features",
     "dispatch_attention_fn",

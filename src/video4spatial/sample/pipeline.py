@@ -1,7 +1,6 @@
 """``Video4SpatialPipeline``: a walk-through video and an instruction in, a video of the same place out."""
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,9 @@ from video4spatial.model.instruction import encode_text, require_known_words
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import resolve_model
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
-from video4spatial.sample.guidance import Conditions, Guidance, guided_velocity
+from video4spatial.sample.denoise import StepCallback, denoise
+from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
+from video4spatial.sample.modes import Sampling, modes_in, not_trained_for
 from video4spatial.sample.session import (
     ContextStream,
     EncodedScene,
@@ -45,8 +46,6 @@ from video4spatial.schema import (
 
 TEXTS_KEPT = 64  # 4 MB each with UMT5-XXL
 
-StepCallback = Callable[[int, int, Tensor], None]
-
 
 class Video4SpatialPipeline(DiffusionPipeline):
     """Context-guided video generation (paper, Sections 3.2 to 3.4).
@@ -60,6 +59,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
         frames, tail_frames: default clip length, box tail included, and the tail's length.
         context_latents, steps, guidance: default sampling settings.
         navigation_guidance: the guidance scale of navigation, where it is not that of grounding.
+        context_attention, null_context: what the model was trained with (``sample/modes.py``).
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
@@ -91,6 +91,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
         steps: int = 50,
         guidance: float = 5.0,
         navigation_guidance: float | None = None,
+        context_attention: str = "joint",
+        null_context: str = "noise",
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -108,6 +110,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
             steps=steps,
             guidance=guidance,
             navigation_guidance=navigation_guidance,
+            context_attention=context_attention,
+            null_context=null_context,
         )
         self.placement: Any = None  # what sample.placement.place has applied
         self._texts: dict[str, Tensor] = {}  # embeddings, on the CPU: see embed_texts
@@ -181,6 +185,7 @@ class Video4SpatialPipeline(DiffusionPipeline):
         context_latents: int | None = None,
         frames: int | None = None,
         vanilla_rope: bool = False,
+        sampling: Sampling | None = None,
         on_step: StepCallback | None = None,
     ) -> Result:
         """Ground an object or follow a camera path, in the place that ``scene`` shows.
@@ -195,10 +200,11 @@ class Video4SpatialPipeline(DiffusionPipeline):
             guidance: scale of joint guidance, or a ``Guidance`` (ablations).
             context_latents: how many latents of the scene to look at; 0 is the first frame only.
             frames: clip length, 4k + 1; for grounding it includes the box tail.
+            sampling: exact unless given: what is computed in which order, and the faster modes.
             on_step: called with (steps done, steps, latents) after each step; raise in it to stop.
 
         Raises:
-            InputError: neither or both of ``instruction`` and ``path``, or a value out of range.
+            InputError: neither or both of ``instruction`` and ``path``, a value out of range, or modes that do not fit.
         """
         if (instruction is None) == (path is None):
             raise InputError("give either an instruction (ground) or a camera path (navigate), not both or neither")
@@ -210,6 +216,8 @@ class Video4SpatialPipeline(DiffusionPipeline):
             raise InputError(f"steps is {steps}: give at least 1 (the default is {self.config.steps})")
         if guidance is None or not isinstance(guidance, Guidance):
             guidance = Guidance(self.default_guidance(path is not None) if guidance is None else guidance)
+        trained = self.trained_sampling
+        sampling = (sampling or Sampling()).resolve(guidance.guides, guidance.mode, trained)
         wanted = context_latents if context_latents is not None else int(self.config.context_latents)
         context, index = scene.context(wanted)
         height, width = scene.first_frame.shape[:2]
@@ -238,7 +246,9 @@ class Video4SpatialPipeline(DiffusionPipeline):
         )
         first = scene.first[None].to(device, dtype)
         noise = torch.randn(1, first.shape[1], *camera.shape[2:], generator=generator).to(device, dtype)
-        latents = self._denoise(noise, first, conditions, guidance, steps, on_step)
+        velocity = GuidedVelocity(self.transformer, conditions, guidance, sampling)
+        bar = self.progress_bar(total=steps)
+        latents = denoise(self.scheduler, velocity, noise, first, steps, on_step, bar)
         settings = {
             "seed": seed,
             "steps": steps,
@@ -246,6 +256,9 @@ class Video4SpatialPipeline(DiffusionPipeline):
             "guidance_mode": guidance.mode,
             "context_latents": len(index),
             "context_index": index.tolist(),
+            "branches": "batched" if velocity.batched else "sequential",
+            "modes": modes_in(sampling, steps, int(self.config.steps)),
+            "not_trained_for": not_trained_for(sampling, trained),
         }
         with borrowed(self.vae):
             clip = self.codec.decode(latents[0])
@@ -277,6 +290,11 @@ class Video4SpatialPipeline(DiffusionPipeline):
         own = self.config.navigation_guidance if navigates else None
         return float(self.config.guidance if own is None else own)
 
+    @property
+    def trained_sampling(self) -> Sampling:
+        """The context attention and the null context that the model was trained with."""
+        return Sampling(context_attention=self.config.context_attention, null_context=self.config.null_context)
+
     def resolve_path(self, path: CameraPath | str, frames: int) -> CameraPath:
         """A preset's name or a path, as ``frames`` poses relative to the first.
 
@@ -288,29 +306,6 @@ class Video4SpatialPipeline(DiffusionPipeline):
         require_rigid(path.c2w, "the camera path")
         c2w = path.c2w if len(path) == frames else resample(path.c2w, frames)
         return CameraPath(relative_to(c2w, 0), path.intrinsics)
-
-    def _denoise(
-        self,
-        latents: Tensor,
-        first: Tensor,
-        conditions: Conditions,
-        guidance: Guidance,
-        steps: int,
-        on_step: StepCallback | None,
-    ) -> Tensor:
-        """From noise to the clip's latents; the first one is pinned again at every step."""
-        self.scheduler.set_timesteps(steps, device=latents.device)
-        self.scheduler.set_begin_index(0)
-        latents = torch.cat([first, latents[:, :, 1:]], dim=2).float()
-        with self.progress_bar(total=steps) as bar:
-            for number, timestep in enumerate(self.scheduler.timesteps):
-                velocity = guided_velocity(self.transformer, latents.to(first.dtype), timestep, conditions, guidance)
-                latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-                latents = torch.cat([first.float(), latents[:, :, 1:]], dim=2)
-                bar.update()
-                if on_step is not None:
-                    on_step(number + 1, steps, latents)
-        return latents
 
     def _read_answer(self, clip: np.ndarray, label: str) -> Found | None:
         """The red box of the clip's tail; None when no box can be read."""

@@ -135,6 +135,16 @@ class StoreLayout:
         return self.shards / f"shard-{number:06d}.safetensors"
 
     @property
+    def texts(self) -> Path:
+        """Embeddings of the sentences of this store's videos: a store of its own."""
+        return self.root / "text"
+
+    @property
+    def origin(self) -> Path:
+        """What the latents were made with."""
+        return self.root / "origin.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one process that writes."""
         return self.root / ".lock"
@@ -184,6 +194,16 @@ class RunLayout:
                 f"{self.latest} names {folder.name!r}, which is not in {self.checkpoints}: correct or remove it"
             )
         return folder
+
+    @property
+    def log(self) -> Path:
+        """One JSON object a line: the step and its figures."""
+        return self.root / "log.jsonl"
+
+    @property
+    def failure(self) -> Path:
+        """A run's folder of its own: the state before the step that failed."""
+        return self.root / "failure"
 
     @property
     def tensorboard(self) -> Path:

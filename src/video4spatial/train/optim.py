@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from video4spatial.schema import InputError
 from video4spatial.train.config import OptimConfig
 
 
@@ -50,7 +51,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def make_optimisers(model: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
-    """AdamW over everything that trains, or Muon over the matrices and AdamW over the rest."""
+    """AdamW over everything that trains, or Muon over the matrices and AdamW over the rest.
+
+    Raises:
+        InputError: 8-bit AdamW is asked for and torchao is not installed.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trained if config.name == "muon" and p.ndim > 1 and min(len(p), p[0].numel()) > 1]
     chosen = {id(p) for p in matrices}
@@ -59,8 +64,28 @@ def make_optimisers(model: nn.Module, config: OptimConfig) -> list[torch.optim.O
     if matrices:
         optimisers.append(Muon(matrices, lr=config.lr, weight_decay=config.weight_decay))
     if rest:
-        optimisers.append(torch.optim.AdamW(rest, config.lr, config.betas, weight_decay=config.weight_decay))
+        kind = adamw_8bit() if config.name == "adamw8bit" else torch.optim.AdamW
+        optimisers.append(kind(rest, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay))
     return optimisers
+
+
+def adamw_8bit() -> type[torch.optim.Optimizer]:
+    """AdamW whose two states are kept in 8 bits a block of 256 (Dettmers et al., 2022), by torchao. Parameters of fewer
+    than 4096 elements, or not a multiple of 256, keep theirs in fp32."""
+    try:
+        from torchao.optim import AdamW8bit
+    except ImportError as error:
+        raise InputError(f"optim.name=adamw8bit needs torchao ({error}): pip install 'video4spatial[scale]'") from None
+    return AdamW8bit
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set every group's rate; torchao's optimisers keep theirs in a tensor."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def learning_rate(config: OptimConfig, step: int, progress: float) -> float:
@@ -71,11 +96,15 @@ def learning_rate(config: OptimConfig, step: int, progress: float) -> float:
 
 
 class MovingAverage:
-    """An exponential moving average of the parameters that train, with a warm start (decay min(d, (1+n)/(10+n)))."""
+    """An exponential moving average of the parameters that train, with a warm start (decay min(d, (1+n)/(10+n))).
+
+    With a decay of 0 it holds nothing, and the weights stand for themselves.
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        kept = [(name, p) for name, p in model.named_parameters() if p.requires_grad and decay > 0]
+        self.weights = {name: p.detach().clone() for name, p in kept}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:

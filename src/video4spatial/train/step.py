@@ -4,19 +4,22 @@
 
 over the target's noisy latents only (paper, Sections 3.2 and 3.4). With chance ``drop`` an example loses its
 instruction and its context together: the context's slots then hold pure noise and are told so by the maximum timestep,
-as in the null branch of sampling.
+as in the null branch of sampling. With ``null_context="none"`` it has no context tokens instead.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from einops import repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video4spatial.data.dataset import Batch
 from video4spatial.flow import TIMESTEPS, add_noise, draw_sigma, velocity
-from video4spatial.model.context import MAX_TIMESTEP, assemble
+from video4spatial.model.context import MAX_TIMESTEP, Sequence, assemble
 from video4spatial.model.instruction import encode_text
 from video4spatial.train.config import TransformerRun
 
@@ -31,15 +34,31 @@ class Draw:
     dropped: Bool[Tensor, " B"]
 
 
-def draw(batch: Batch, config: TransformerRun, step: int, sigma: float | None = None) -> Draw:
-    """Noise, noise levels and drops of ``step``; with ``sigma`` that level for all, and nothing dropped."""
-    generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
-    count = len(batch)
+def draw(
+    batch: Batch, config: TransformerRun, step: int, sigma: float | None = None, part: int = 0, parts: int = 1
+) -> Draw:
+    """Noise, noise levels and drops of part ``part`` of ``parts`` of step ``step``; with ``sigma`` that level for all,
+    and nothing dropped.
+
+    Each example's come from its number in the step's whole batch, so that it does not matter how many processes and
+    micro-batches share it; the noise levels are stratified over the whole of it.
+    """
+    count, total = len(batch), len(batch) * parts
+    mine = range(part * count, (part + 1) * count)
+    together = torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
+    sigmas = draw_sigma(total, config.shift, together)[mine.start : mine.stop]
+    dropped = torch.rand(total, generator=together)[mine.start : mine.stop] < config.drop
+    noise, context_noise = [], []
+    for number in mine:
+        seed = int(np.random.SeedSequence([config.seed, step, number]).generate_state(1, np.uint64)[0])
+        alone = torch.Generator().manual_seed(seed)
+        noise.append(torch.randn(batch.target.shape[1:], generator=alone))
+        context_noise.append(torch.randn(batch.context.shape[1:], generator=alone))
     return Draw(
-        torch.randn(batch.target.shape, generator=generator),
-        torch.randn(batch.context.shape, generator=generator),
-        draw_sigma(count, config.shift, generator) if sigma is None else torch.full((count,), sigma),
-        torch.rand(count, generator=generator) < (config.drop if sigma is None else 0.0),
+        torch.stack(noise),
+        torch.stack(context_noise),
+        sigmas if sigma is None else torch.full((count,), sigma),
+        dropped if sigma is None else torch.zeros(count, dtype=torch.bool),
     )
 
 
@@ -69,17 +88,41 @@ def flow_matching_loss(
         gap=config.gap,
         vanilla_rope=config.vanilla_rope,
     )
+    mask = None
+    if config.null_context == "none" and sequence.context_frames:
+        if random.dropped.all():
+            sequence = sequence.target_alone()
+        elif random.dropped.any():
+            mask = without_context(sequence, gone, model.config.patch_size)
     predicted = model(
         sequence.latents,
         sequence.timestep,
         torch.where(gone.view(-1, 1, 1), null_text, text),
         frame_index=sequence.frame_index,
         camera=sequence.camera,
+        attention_mask=mask,
+        context_frames=sequence.context_frames,
+        context_attention=config.context_attention,
         return_dict=False,
     )[0]
     wanted = velocity(batch.target, noise)
     error = sequence.target(predicted).float() - wanted.float()
     return error[:, :, 1:].square().mean(dim=(1, 2, 3, 4))
+
+
+def without_context(
+    sequence: Sequence, gone: Bool[Tensor, " B"], patch_size: tuple[int, ...] | list[int]
+) -> Bool[Tensor, "B 1 1 N"]:
+    """Which keys each example's tokens attend to, where the examples ``gone`` have no context tokens.
+
+    Their context stays in the batch, but no target token sees it, so that loss and gradients are those of the target
+    alone. A mask instead of a second, shorter batch: every process then runs the same passes, as sharded parameters
+    need it.
+    """
+    tokens_a_frame = math.prod(n // p for n, p in zip(sequence.latents.shape[3:], patch_size[1:], strict=True))
+    seen = torch.ones(len(gone), sequence.latents.shape[2], dtype=torch.bool, device=gone.device)
+    seen[:, : sequence.context_frames] = ~gone[:, None]
+    return repeat(seen, "b f -> b 1 1 (f s)", s=tokens_a_frame)
 
 
 class TextTable:

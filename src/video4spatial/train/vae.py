@@ -99,6 +99,7 @@ class VaeTask:
             config.stream, render, lambda seed, clips: clips, show_progress=show_progress
         )
         self._judged: Tensor | None = None
+        self.ids: list[str] = []
 
     def _start(self) -> Any:
         torch.manual_seed(self.config.seed)
@@ -106,25 +107,29 @@ class VaeTask:
             return inflate_from_images(small_vae(self.config.width))
         return AutoencoderKLWan.from_pretrained(resolve_part(self.config.start, "vae"), torch_dtype=torch.float32)
 
-    def _batch(self, step: int, frames: int, size: int) -> Float[Tensor, "B 3 T H W"]:
-        rng = np.random.default_rng([self.config.seed, step])
+    def _batch(self, step: int, number: int, frames: int, size: int) -> Float[Tensor, "B 3 T H W"]:
+        """The run's ``number``-th batch, out of the rooms of ``step``."""
+        rng = np.random.default_rng([self.config.seed, number])
         rooms = self.pool.at(step)
-        clips = []
+        clips, self.ids = [], []
         for _ in range(size):
-            room = rooms[rng.integers(len(rooms))]
+            place = int(rng.integers(len(rooms)))
+            room = rooms[place]
             clip = room[rng.integers(len(room))]
+            self.ids.append(f"room{self.pool.seeds(step)[place]}")
             first = rng.integers(len(clip) - frames + 1)
             clips.append(to_signal(augment(clip[first : first + frames], rng)))
         return torch.stack(clips).to(self.device)
 
-    def loss(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        torch.manual_seed((self.config.seed + 1) * 1_000_003 + step)
+    def loss(self, step: int, progress: float, micro: int = 0) -> tuple[Tensor, dict[str, float]]:
+        number = step * self.config.micro_batches(1) + micro
+        torch.manual_seed((self.config.seed + 1) * 1_000_003 + number)
         if progress < self.config.image_share:
-            signal = self._batch(step, 1, self.config.image_batch)
+            signal = self._batch(step, number, 1, self.config.image_batch)
             with single_frame_convolutions():
                 return self._loss(signal)
-        frames = self.config.clips[step % len(self.config.clips)]
-        return self._loss(self._batch(step, frames, self.config.clip_batch))
+        frames = self.config.clips[number % len(self.config.clips)]
+        return self._loss(self._batch(step, number, frames, self.config.clip_batch))
 
     def _loss(self, signal: Tensor) -> tuple[Tensor, dict[str, float]]:
         dtype = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
@@ -148,7 +153,7 @@ class VaeTask:
         return {"psnr_frames": psnr(restored[0], images), "psnr_clips": psnr(restored[1], self._judged)}
 
     @torch.no_grad()
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, weights: dict[str, Tensor]) -> None:
         """Save the VAE with the statistics of its latents over the pool's clips in its config."""
         self.set_statistics()
         self.model.save_pretrained(folder / "vae")

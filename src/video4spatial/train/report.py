@@ -1,0 +1,59 @@
+"""Where a run's figures go: a JSON log, TensorBoard and, if asked, Weights & Biases; the main process writes."""
+
+import json
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from video4spatial.schema import InputError
+from video4spatial.storage.artifacts import RunLayout
+from video4spatial.train.config import RunConfig, to_dict
+
+
+class Reporter:
+    """Logs figures of steps while it is entered; on other processes than the main one it does nothing."""
+
+    def __init__(self, layout: RunLayout, config: RunConfig, is_main: bool = True) -> None:
+        self.layout, self.config, self.is_main = layout, config, is_main
+        self._board: SummaryWriter | None = None
+        self._wandb: Any = None
+
+    def __enter__(self) -> "Reporter":
+        if self.is_main:
+            self.layout.root.mkdir(parents=True, exist_ok=True)
+            if self.config.wandb is not None:
+                self._wandb = start_wandb(self.config.wandb, self.layout, self.config)
+            self._board = SummaryWriter(str(self.layout.tensorboard))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._board is not None:
+            self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+
+    def log(self, step: int, seconds: float, figures: dict[str, float]) -> None:
+        """Figures of the run after ``step`` steps and ``seconds`` of training."""
+        if self._board is None:
+            return
+        for name, value in figures.items():
+            self._board.add_scalar(name, value, step)
+        if self._wandb is not None:
+            self._wandb.log(figures, step=step)
+        line = {"step": step, "minutes": round(seconds / 60, 3), **figures}
+        with self.layout.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def start_wandb(project: str, layout: RunLayout, config: RunConfig) -> Any:
+    """A run of Weights & Biases; a resumed run goes on in the same one.
+
+    Raises:
+        InputError: wandb is not installed.
+    """
+    try:
+        import wandb  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise InputError(f"wandb={project} is set, but wandb is not installed ({error}): pip install wandb") from None
+    name = layout.root.name
+    return wandb.init(project=project, id=name, name=name, resume="allow", dir=str(layout.root), config=to_dict(config))
