@@ -6,20 +6,20 @@ import torch
 from diffusers import AutoencoderKLWan
 from live_bytes import LiveBytes
 
-from video4spatial.model.causal import causal_frames
+from video4spatial.model.causal import CausalDecoder, CausalEncoder, causal_frames, causal_steps
 from video4spatial.model.latents import LatentCodec, to_frames, to_signal
 from video4spatial.model.load import small_vae
 from video4spatial.schema import InputError
 
 
-def wan22_vae() -> AutoencoderKLWan:
+def wan22_vae(base_dim: int = 16, decoder_base_dim: int = 16, num_res_blocks: int = 1) -> AutoencoderKLWan:
     """Wan2.2's VAE, narrow: residual, three down blocks, patches of 2."""
     return AutoencoderKLWan(
-        base_dim=16,
-        decoder_base_dim=16,
+        base_dim=base_dim,
+        decoder_base_dim=decoder_base_dim,
         z_dim=48,
         dim_mult=[1, 2, 4, 4],
-        num_res_blocks=1,
+        num_res_blocks=num_res_blocks,
         temperal_downsample=[False, True, True],
         is_residual=True,
         in_channels=12,
@@ -153,6 +153,39 @@ def test_memory_does_not_grow_with_the_video(vae):
     with torch.no_grad(), LiveBytes() as live:  # what is avoided, and that the measure sees it
         vae.decode(latents[None])
     assert live.peak > 3 * decoding[1]
+
+
+def test_the_full_size_vae_at_the_papers_size():
+    """Wan2.2's VAE (704.7M), 416x256, float32, on the meta device: docs/full-size.md quotes these figures."""
+    with torch.device("meta"):
+        vae = wan22_vae(base_dim=160, decoder_base_dim=256, num_res_blocks=2).eval()
+    assert sum(p.numel() for p in vae.parameters()) == 704_688_668
+
+    @torch.no_grad()
+    def peaks(latents: int, whole: bool) -> tuple[float, float]:
+        """GB of encoding the frames of so many latents, and of decoding them."""
+        z = torch.empty(1, 48, latents, 16, 26, device="meta")
+        video = torch.empty(1, 3, 4 * latents - 3, 256, 416, device="meta")
+        with LiveBytes() as encoding:
+            if whole:
+                vae.encode(video)
+            else:
+                encoder = CausalEncoder(vae)
+                encoder(video[:, :, :1])
+                for start in range(1, video.shape[2], 4):
+                    encoder(video[:, :, start : start + 4])
+        with LiveBytes() as decoding:
+            if whole:
+                vae.decode(z)
+            else:
+                decoder = CausalDecoder(vae)
+                for step in causal_steps(latents, 1):
+                    decoder(z[:, :, step])
+        return encoding.peak / 1e9, decoding.peak / 1e9
+
+    assert peaks(3, whole=False) == peaks(12, whole=False) == pytest.approx((0.770, 2.295), abs=0.001)
+    short, long = peaks(3, whole=True), peaks(12, whole=True)
+    assert all(b > a + 0.04 for a, b in zip(short, long, strict=True))
 
 
 def test_live_bytes_counts_storages_once():

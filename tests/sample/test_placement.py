@@ -11,6 +11,7 @@ from conftest import make_tiny_vae, outspoken_transformer
 
 from video4spatial.model.load import sampler, small_text_encoder
 from video4spatial.sample import pipeline as pipeline_file
+from video4spatial.sample.modes import Sampling
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.sample.placement import (
     Placement,
@@ -95,6 +96,17 @@ def test_where_weights_live_changes_nothing(fresh, expected, noise_frames, place
     assert placed._execution_device.type == "cpu"
     for found, wanted in zip(answers(placed, noise_frames), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("offload", ["model", "group"])
+def test_offloading_goes_with_cached_context_and_skipped_blocks(fresh, noise_frames, offload):
+    sampling = Sampling(context_attention="causal", block_cache=0.2)
+    plain, placed = fresh(), place(fresh(), Placement(offload=offload), CPU)
+    wanted, found = (
+        pipeline(pipeline.encode_context(noise_frames), "the red sofa", steps=4, sampling=sampling).frames
+        for pipeline in (plain, placed)
+    )
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_diffusers_own_call_works_as_well(fresh, expected, noise_frames):
