@@ -117,9 +117,7 @@ class Bench:
             torch.cuda.empty_cache()
         transformer = random_transformer(self.device, self.dtype, self.config)
         words = word_tokenizer(["chair"])  # the text encoder takes no part
-        pipeline = Video4SpatialPipeline(
-            words, small_text_encoder(len(words)), self.codec.vae, sampler(), transformer
-        )
+        pipeline = Video4SpatialPipeline(words, small_text_encoder(len(words)), self.codec.vae, sampler(), transformer)
         placement = Placement(weights=weights or "as-is", release_text_encoder=False, compile=case.compiled)  # pyright: ignore
         self.transformer, self.made = place(pipeline, placement, self.device).transformer, wanted
 

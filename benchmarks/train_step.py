@@ -64,8 +64,14 @@ def cases(tiny: bool) -> list[Case]:
     first = [Case(), Case(trains="lora"), Case(trains="all"), Case(checkpointing=False)]
     if tiny:  # the 8-bit update has to be compiled, which takes longer than all the rest
         return first
-    larger = [Case(optimiser="adamw8bit"), Case(batch=2), Case(batch=4), Case(trains="all", optimiser="adamw8bit"), Case(batch=2, compiled=True)]
-    return [first[0], Case(compiled=True), *first[1:], *larger]
+    larger = [
+        Case(optimiser="adamw8bit"),
+        Case(batch=2),
+        Case(batch=4),
+        Case(trains="all", optimiser="adamw8bit"),
+        Case(batch=2, compiled=True),
+    ]
+    return [first[0], Case(compiled=True), *first[1:], *eight_bit, *larger]
 
 
 class Step:

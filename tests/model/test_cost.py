@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from full_size import meta_inputs, meta_transformer, meta_vae
 from live_bytes import flash_attention_on_meta, live_bytes
+from meta_models import meta_inputs, meta_transformer, meta_vae
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UMT5Config, UMT5EncoderModel
 
