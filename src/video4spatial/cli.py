@@ -120,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--sequential", action="store_true", help="guidance branches one after the other")
     plan.add_argument("--offload", choices=("none", "model", "group"), help="which weights leave the GPU")
     plan.add_argument("--weights", choices=("as-is", "int8", "fp8", "fp8-matmul"), help="how weights are held")
+    plan.add_argument("--faster", action="append", default=[], metavar="MODE", help="as of ground; may be repeated")
     plan.add_argument("--json", metavar="FILE", help="write the plan here as well")
 
     demo = command("demo", run_demo, "Render a room, run both tasks in it, and make a page of the results.")
@@ -207,12 +208,14 @@ def require_writable_answer(path: str | None) -> None:
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
     pipeline = load_pipeline(options.model, options)
+    from video4spatial.commands.plan import warn_before
     from video4spatial.commands.progress import encoding_progress
 
     with encoding_progress() as report:
         scene: EncodedScene = pipeline.encode_context(options.context, options.first_frame, on_progress=report)
     if "path" in instruction:
         instruction["path"] = instruction["path"](pipeline)
+    warn_before(pipeline, scene, options, navigates="path" in instruction)
     return pipeline(
         scene,
         seed=options.seed,

@@ -1,10 +1,12 @@
 """``video4spatial plan``: what a request needs, whether it fits a GPU, and what would."""
 
 import argparse
-from typing import Any
+import sys
+from typing import Any, cast
 
 from video4spatial.sample.devices import Device, find_device, this_device
-from video4spatial.sample.plan import Estimate, Proposal, estimate, longest_context, propose
+from video4spatial.sample.modes import choose
+from video4spatial.sample.plan import Estimate, Proposal, estimate, longest_context, propose, warn_if_too_large
 from video4spatial.sample.request import Models, Request
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json, require_writable, write_json
@@ -21,6 +23,28 @@ def plan(options: argparse.Namespace, frame: tuple[int, int] | None) -> None:
     print("\n".join(report(request, models, device, made, proposals)))
     if options.json:
         write_json(options.json, as_json(request, device, made, proposals))
+
+
+def warn_before(pipeline: Any, scene: Any, options: argparse.Namespace, navigates: bool, sampling: Any = None) -> None:
+    """Say on stderr, before sampling starts, that it will not fit into the memory that is free; and what would."""
+    guidance = pipeline.default_guidance(navigates) if options.guidance is None else options.guidance
+    height, width = scene.first_frame.shape[:2]
+    wanted = pipeline.config.context_latents if options.context_latents is None else options.context_latents
+    request = Request.of(
+        pipeline.config,
+        getattr(pipeline, "placement", None),
+        sampling,
+        width=width,
+        height=height,
+        context_frames=4 * len(scene) - 3,
+        context_latents=min(int(wanted), len(scene)),
+        frames=options.frames,
+        steps=options.steps,
+        guides=guidance != 1,
+    )
+    warning = warn_if_too_large(pipeline, request)
+    if warning is not None:
+        print(f"video4spatial {options.command}: warning: {warning}", file=sys.stderr)
 
 
 def at_hand() -> Device:
@@ -44,22 +68,28 @@ def requested(options: argparse.Namespace, device: Device, frame: tuple[int, int
         from video4spatial.model.load import resolve_model  # it needs torch, and the plan of the 5B model does not
 
         folder = resolve_model(options.model)
-        models, config = Models.in_folder(folder, device.is_gpu), read_json(folder / "model_index.json")
+        models, config = (
+            Models.in_folder(folder, device.is_gpu),
+            dict(cast(dict, read_json(folder / "model_index.json"))),
+        )
     width, height = frame or (None, None)
     if options.guidance is not None and not 0 <= options.guidance < float("inf"):
         raise InputError(f"--guidance is {options.guidance}: give a number of at least 0 (1 is off)")
+    faster = choose(options.faster, options.steps, options.weights)
+    steps = options.steps if options.steps is not None else faster.steps_of(int(config["steps"]))
     request = Request.of(
         config,
+        faster.sampling(),
         width=width,
         height=height,
         context_frames=options.context_frames,
         context_latents=options.context_latents,
         frames=options.frames,
-        steps=options.steps,
+        steps=steps,
         guides=None if options.guidance is None else options.guidance != 1,
         branches="sequential" if options.sequential else None,
         offload=options.offload,
-        weights=options.weights,
+        weights=options.weights or faster.weights,
     )
     return models, request
 

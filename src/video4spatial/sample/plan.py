@@ -112,10 +112,10 @@ def request_bytes(request: Request, models: Models) -> dict[str, int]:
     latent, camera = models.transformer.in_channels * area, models.transformer.camera_channels * area
     context, target = request.context_latents, request.target_latents
     frames = context + target
-    branches = 2 if request.guides else 1
+    sequences = frames + ((target if request.shortened else frames) if request.guides else 0)
     return {
         "conditions": e * (2 * context * latent + target * (latent + camera)),
-        "inputs": e * frames * (branches * (latent + camera) + request.batch * latent),
+        "inputs": e * (sequences * (latent + camera) + request.batch * frames * latent),
         "sampler": 4 * 6 * target * latent,
     }
 

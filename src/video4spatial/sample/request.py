@@ -8,7 +8,7 @@ from typing import Any, Literal
 from video4spatial.model.cost.text import TextShape
 from video4spatial.model.cost.transformer import FRAMES_A_LATENT, SequenceShape, TransformerShape, weight_bytes
 from video4spatial.model.cost.vae import VaeShape
-from video4spatial.schema import require_4k_plus_1, require_size
+from video4spatial.schema import InputError, require_4k_plus_1, require_size
 from video4spatial.storage.artifacts import read_json
 
 HALVED_FROM = 2e9  # bytes of float32 weights from which a transformer is loaded in bfloat16 on a GPU
@@ -100,6 +100,9 @@ class Request:
     def __post_init__(self) -> None:
         require_size(self.width, self.height)
         require_4k_plus_1(self.frames)
+        for name, least in (("steps", 1), ("context_latents", 0), ("context_frames", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}: give at least {least}")
 
     @property
     def target_latents(self) -> int:
