@@ -78,7 +78,7 @@ def growth() -> str:
             f"| {context} ({frames}) | {tokens:,} | {both.flops / 1e15:.1f} | {gb(both.peak)} | {gb(one.peak)} | "
             f"{time(both.seconds or 0)} | {time(cached.seconds or 0)} |"
         )
-    head = "| context latents (frames) | tokens | PFLOP a clip | peak, batched | peak, sequential | H100 | cached-context |"
+    head = "| context latents (frames) | tokens | PFLOP a clip | peak, batched | sequential | H100 | cached-context |"
     return table(head, rows)
 
 
@@ -111,6 +111,11 @@ def training() -> str:
     return table("| run | H100s | memory a GPU | weights | optimiser | activations | days at 50 % MFU |", rows)
 
 
+def off(ratio: float) -> str:
+    percent = round(100 * (ratio - 1), 1)
+    return f"{percent:+.1f} %" if percent else "0.0 %"
+
+
 def read(pattern: str) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(RESULTS.glob(pattern))]
 
@@ -118,7 +123,7 @@ def read(pattern: str) -> list[dict]:
 def checked() -> str:
     """The plan against live tensors."""
     rows = [
-        f"| {row['name']} | {row['predicted'] / 1e9:.2f} | {row['counted'] / 1e9:.2f} | {100 * (row['ratio'] - 1):+.1f} % |"
+        f"| {row['name']} | {row['predicted'] / 1e9:.2f} | {row['counted'] / 1e9:.2f} | {off(row['ratio'])} |"
         for report in read("plan_check.json")
         for row in report["rows"]
     ]
@@ -141,9 +146,9 @@ def _sampling_result(report: dict) -> str:
             continue
         stock = f"{case['times_stock']:.2f}" if "times_stock" in case else ""
         rows.append(
-            f"| {case['name']} | {time(case['seconds_a_step'])} | {case['seconds_a_clip_extrapolated']:.1f} s | {stock} | "
-            f"{case['share_of_measured_matmul']:.0%} | {gb(case['peak_allocated'])} | "
-            f"{100 * (case['predicted_to_measured'] - 1):+.0f} % |"
+            f"| {case['name']} | {time(case['seconds_a_step'])} | {case['seconds_a_clip_extrapolated']:.1f} s | "
+            f"{stock} | {case['share_of_measured_matmul']:.0%} | {gb(case['peak_allocated'])} | "
+            f"{off(case['predicted_to_measured'])} |"
         )
     head = "| case | a step | a clip | times stock | share of matmul rate | peak | plan off by |"
     rate = ", ".join(f"{name} {value:.3g} TFLOP/s" for name, value in report["matmul_tflops"].items())
@@ -172,7 +177,7 @@ def training_results(tiny: bool) -> str:
             f"| {c['name']} | | | | {c['failed'].split(':')[0]} |"
             if "failed" in c
             else f"| {c['name']} | {c['samples_a_second']:.2f} | {c['mfu']:.0%} | {gb(c['peak_allocated'])} | "
-            f"{100 * (c['predicted_to_measured'] - 1):+.0f} % |"
+            f"{off(c['predicted_to_measured'])} |"
             for c in report["cases"]
         ]
         head = "| case | samples/s | MFU | peak | plan off by |"
@@ -198,9 +203,9 @@ BLOCKS = {
 def filled(page: str) -> str:
     """The page with every block between its markers made anew."""
     for name, make in BLOCKS.items():
-        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        assert pattern.search(page), f"cost.md has no block {name!r}"
-        page = pattern.sub(lambda found, text=make(): found[1] + text + found[2], page)
+        found = re.search(rf"<!-- {re.escape(name)} -->\n.*?<!-- end -->", page, re.DOTALL)
+        assert found is not None, f"cost.md has no block {name!r}"
+        page = f"{page[: found.start()]}<!-- {name} -->\n{make()}\n<!-- end -->{page[found.end() :]}"
     return page
 
 
@@ -209,7 +214,8 @@ def drawing() -> str:
     width, height, left, top, plot = 640, 300, 56, 34, 220
     span = 230
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        ' font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     latents = list(range(0, 681, 20))
@@ -239,7 +245,7 @@ def drawing() -> str:
             x = x0 + span * context / 680
             lines.append(f'<text x="{x:.1f}" y="{top + plot + 16}" text-anchor="middle" fill="#555">{context}</text>')
         lines.append(
-            f'<text x="{x0 + span / 2}" y="{top + plot + 34}" text-anchor="middle">context latents (4 frames each)</text>'
+            f'<text x="{x0 + span / 2}" y="{top + plot + 34}" text-anchor="middle">context latents, 4 frames each</text>'
         )
         for (name, values), colour in zip(curves.items(), ("#c83228", "#2850c8"), strict=True):
             points = [
