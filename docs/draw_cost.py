@@ -245,7 +245,7 @@ def drawing() -> str:
             x = x0 + span * context / 680
             lines.append(f'<text x="{x:.1f}" y="{top + plot + 16}" text-anchor="middle" fill="#555">{context}</text>')
         lines.append(
-            f'<text x="{x0 + span / 2}" y="{top + plot + 34}" text-anchor="middle">context latents, 4 frames each</text>'
+            f'<text x="{x0 + span / 2}" y="{top + plot + 34}" text-anchor="middle">latents of context (4 frames)</text>'
         )
         for (name, values), colour in zip(curves.items(), ("#c83228", "#2850c8"), strict=True):
             points = [
