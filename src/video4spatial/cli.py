@@ -69,6 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     navigate.add_argument("--json", metavar="FILE", help="write the settings here as well")
     add_sampling_options(navigate)
 
+    command("modes", run_modes, "List the faster modes of ground and navigate, and what each changes.")
+
     rooms = command("rooms", run_rooms, "Render a walk through a procedural room.")
     rooms.add_argument("seed", type=int, metavar="SEED", help="which room")
     rooms.add_argument("out", metavar="OUT.mp4")
@@ -119,6 +121,19 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context-latents", type=int, metavar="N", help="latents of the video to look at; 0: none")
     parser.add_argument("--frames", type=int, help="length of the clip, 4k+1")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    speed = parser.add_argument_group("speed")
+    speed.add_argument(
+        "--faster",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a faster mode, not exact; may be given more than once; list them with: video4spatial modes",
+    )
+    speed.add_argument(
+        "--sequential",
+        action="store_true",
+        help="guidance branches one after the other: exact, half the memory of activations",
+    )
 
 
 def quiet_libraries() -> None:
@@ -160,19 +175,33 @@ def require_writable_answer(path: str | None) -> None:
 
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
+    from video4spatial.sample.modes import Sampling, choose
+
+    faster = choose(options.faster, options.steps)
+    sampling = faster.sampling(Sampling(branches="sequential" if options.sequential else "batched"))
     pipeline = load_pipeline(options.model)
     scene: EncodedScene = pipeline.encode_context(options.context, first_frame=options.first_frame)
     if "path" in instruction:
         instruction["path"] = instruction["path"](pipeline)
-    return pipeline(
+    result = pipeline(
         scene,
         seed=options.seed,
-        steps=options.steps,
+        steps=faster.steps_of(pipeline.config.steps) if faster.steps else options.steps,
+        sampling=sampling,
         guidance=options.guidance,
         context_latents=options.context_latents,
         frames=options.frames,
         **instruction,
     )
+    for name in result.settings["not_trained_for"]:
+        print(f"note: {options.model} was not trained for {name}: expect worse results", file=sys.stderr)
+    return result
+
+
+def run_modes(options: argparse.Namespace) -> None:
+    from video4spatial.commands.modes import print_modes
+
+    print_modes()
 
 
 def run_ground(options: argparse.Namespace) -> None:
