@@ -220,13 +220,15 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
     def embed_time(self, timestep: Float[Tensor, "B F"]) -> tuple[Float[Tensor, "B F D"], Float[Tensor, "B F 6 D"]]:
         """Time embedding and modulation, both float32.
 
-        The time MLP runs on one row a frame, from float32 timesteps: in bfloat16 they would be off by 10 %.
+        The time MLP runs on one row a frame, from float32 timesteps: in bfloat16 they would be off by 10 %. Autocast
+        is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
-        embedder = conditions.time_embedder
-        temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
-        modulation = conditions.time_proj(conditions.act_fn(temb).to(conditions.time_proj.weight.dtype)).float()
+        with torch.autocast(timestep.device.type, enabled=False):
+            time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
+            embedder = conditions.time_embedder
+            temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
+            modulation = conditions.time_proj(conditions.act_fn(temb).to(conditions.time_proj.weight.dtype)).float()
         return temb, modulation.unflatten(2, (6, -1))
 
     @apply_lora_scale("attention_kwargs")

@@ -108,7 +108,11 @@ class BranchPass:
         """The first branch by itself; shares this one's memory."""
         s, cache = self.sequence, self.context_cache
         one = Sequence(
-            s.latents[:1], s.timestep[:1], s.frame_index[:1], None if s.camera is None else s.camera[:1], s.context_frames
+            s.latents[:1],
+            s.timestep[:1],
+            s.frame_index[:1],
+            None if s.camera is None else s.camera[:1],
+            s.context_frames,
         )
         row = None if cache is None else cache.row(0)
         return BranchPass(self.transformer, self.branches[:1], one, self.text[:1], row, self.block_cache)
