@@ -148,10 +148,10 @@ MODES: dict[str, Mode] = {
         ),
         Mode(
             "guidance-interval",
-            "guidance only at noise levels from LOW to HIGH (default 0.7:1); elsewhere one branch runs, not two",
+            "guidance only at noise levels from LOW to HIGH (default 0.4:0.95); elsewhere one branch runs, not two",
             "approximate",
             "guidance_interval",
-            (0.7, 1.0),
+            (0.4, 0.95),
             "LOW:HIGH",
             _interval,
         ),
