@@ -2,8 +2,8 @@
 
     python benchmarks/long_context.py --out benchmarks/results/long_context_cpu.json
 
-rooms-small's transformer (6 tokens a latent, 9 target latents) on random latents; every point is a process of its own, on
-one thread, so that its peak memory is its own. Time is CPU seconds, the least of several steps.
+rooms-small's transformer (6 tokens a latent, 9 target latents) on random latents; every point is a process of its own,
+on one thread, so that its peak memory is its own. Time is CPU seconds, the least of several steps.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""The faster modes at small size on a CPU: time beside exact sampling in the same run, and how far the result is from it.
+"""The faster modes at small size on a CPU: time beside exact sampling in the same run, and distance of the results.
 
     python benchmarks/modes.py --out benchmarks/results/modes_cpu.json
 
 Two models: rooms-small on a walk of 337 frames, sampled whole; and a random transformer of mid size at the paper's
-84 + 46 latents, a guided step at a time (its outputs say nothing). Exact and each mode alternate (A B A B ...); the ratio
-is the median over pairs, in CPU seconds of one thread, so that other work on the machine hardly matters.
+84 + 46 latents, a guided step at a time (its outputs say nothing). Exact and each mode alternate (A B A B ...); the
+ratio is the median over pairs, in CPU seconds of one thread, so that other work on the machine hardly matters.
 """
 
 import argparse

@@ -169,7 +169,7 @@ print(error, len(graphs))
 
 
 def test_compiled_blocks_are_shared_by_all_layers():
-    """One graph for filling and one for reading, not one a layer. (A process of its own: type checks do not compile.)"""
+    """One graph for filling and one for reading, not one a layer. (Its own process: type checks do not compile.)"""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     error, graphs = done.stdout.split()

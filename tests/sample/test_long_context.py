@@ -28,7 +28,9 @@ def conditions(index: torch.Tensor) -> Conditions:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling("sequential"), Sampling(context_attention="causal")], ids=str)
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling("sequential"), Sampling(context_attention="causal")], ids=str
+)
 def test_nothing_breaks_past_index_1024(tiny_transformer, sampling):
     """Every other latent of a video of 1,360: the target is at 1,409; only distances in time count."""
     target = torch.randn(1, 48, 3, 2, 4, generator=torch.Generator().manual_seed(1))

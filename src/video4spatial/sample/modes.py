@@ -26,8 +26,8 @@ class Sampling:
         block_cache: threshold of first-block caching (``model/block_cache.py``). None: every block, every step.
         context_attention: "joint" (the paper) or "causal": context attends to itself alone and goes through the
             transformer once a clip. None: as the model was trained.
-        null_context: in the null branch of joint guidance the context's slots hold "noise", or there is "none". None: as
-            the model was trained.
+        null_context: in the null branch of joint guidance the context's slots hold "noise", or there is "none". None:
+            as the model was trained.
     """
 
     branches: Literal["batched", "sequential"] = "batched"
@@ -157,8 +157,8 @@ MODES: dict[str, Mode] = {
         ),
         Mode(
             "block-cache",
-            "what the blocks after the first added is used again while the first block's update of the target changes by "
-            "less than T (default 0.1)",
+            "what the blocks after the first added is used again while the first block's update of the target changes "
+            "by less than T (default 0.1)",
             "approximate",
             "block_cache",
             0.1,
