@@ -104,9 +104,10 @@ def test_faster_modes_are_listed_used_and_recorded(walk, model, tmp_path, capsys
         assert name in printed
     answer, steps = tmp_path / "a.json", ["--faster", "fewer-steps"]
     asked = ["navigate", str(walk), "still", "-o", str(tmp_path / "a.mp4"), "--json", str(answer), *model[:2]]
-    assert main([*asked, *steps, "--faster", "block-cache=0.2", "--faster", "cached-context", "--sequential"]) == 0
+    modes = ["--faster", "block-cache=0.2", "--faster", "cached-context", "--faster", "int8-weights"]
+    assert main([*asked, *steps, *modes, "--sequential"]) == 0
     settings = json.loads(answer.read_text())["settings"]
-    assert settings["modes"] == ["fewer-steps=1", "block-cache=0.2", "cached-context"]
+    assert settings["modes"] == ["int8-weights", "fewer-steps=1", "block-cache=0.2", "cached-context"]
     assert settings["branches"] == "sequential"
     assert "was not trained for cached-context" in capsys.readouterr().err
 
@@ -119,6 +120,22 @@ def test_navigate_from_images_and_another_first_frame(tiny_walk, model, tmp_path
     arguments = ["navigate", str(folder), "turn-left", "--first-frame", str(folder / "0.png")]
     assert main([*arguments, "-o", str(tmp_path / "a.mp4"), *model]) == 0
     assert len(read_video(tmp_path / "a.mp4")) == 17
+
+
+def test_memory_options_reach_the_pipeline(walk, model, tmp_path, capsys):
+    arguments = ["--offload", "group", "--weights", "int8", "--dtype", "bfloat16", "--attention", "native"]
+    assert main(["navigate", str(walk), "still", "-o", str(tmp_path / "a.mp4"), *arguments, *model]) == 0
+    assert main(["navigate", str(walk), "still", "-o", str(tmp_path / "b.mp4"), *model]) == 0
+    placed, plain = (read_video(tmp_path / name).frames for name in ("a.mp4", "b.mp4"))
+    assert (placed != plain).any()
+    assert "encoding" not in capsys.readouterr().err  # no bar for a short video
+
+
+def test_models_are_imported_without_their_makers_remarks():
+    code = "import torch; from video4spatial.cli import quiet_libraries; quiet_libraries(); "
+    code += "import video4spatial.sample.placement, torchao.quantization"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_rooms_writes_a_walk_its_poses_and_a_sheet(tmp_path, capsys):
@@ -195,8 +212,15 @@ class TestRefusals:
             (["still", "--context-latents", "-1"], "context-latents is -1"),
             (["still", "--seed", "-1"], "seed is -1"),
             (["still", "--first-frame", "missing.png"], "missing.png cannot be read"),
+            (["still", "--offload", "disk"], "use one of none, model, group"),
+            (["still", "--weights", "int3"], "use one of as-is, int8"),
+            (["still", "--weights", "fp8-matmul"], "CUDA device of compute capability 8.9"),
+            (["still", "--dtype", "float8"], "use one of auto, float32"),
+            (["still", "--attention", "flash"], "use auto, native"),
             (["still", "--faster", "warp"], "--faster 'warp' is unknown: use one of"),
             (["still", "--faster", "fewer-steps"], "--faster fewer-steps and --steps set the same thing"),
+            (["still", "--faster", "fp8-weights", "--weights", "int8"], "fp8-weights and --weights set the same"),
+            (["still", "--faster", "fp8-matmul"], "CUDA device of compute capability 8.9"),
             (["still", "--faster", "guidance-interval", "--guidance", "1"], "guidance is off"),
         ],
     )

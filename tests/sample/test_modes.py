@@ -28,6 +28,7 @@ def test_every_mode_changes_what_it_says(name):
         assert modes_in(Sampling(), 20, 50) == ["fewer-steps=20"]
     elif mode.alters == "weights":
         assert faster.weights == mode.value
+        assert modes_in(Sampling(), 50, 50, mode.value) == [name]
         assert faster.sampling() == Sampling()
     else:
         assert getattr(faster.sampling(), mode.alters) == mode.value != getattr(Sampling(), mode.alters)

@@ -272,7 +272,7 @@ def test_every_mode_goes_with_the_ablations(ask):
 
 def test_a_model_trained_for_a_mode_is_sampled_in_it(tiny_pipeline, scene, ask, tmp_path):
     trained = {"context_attention": "causal", "null_context": "none"}
-    own = Video4SpatialPipeline(**tiny_pipeline.components, steps=2, tail_frames=8, **trained)
+    own = Video4SpatialPipeline(**tiny_pipeline.components, width=64, height=32, steps=2, **trained)
     own.save_pretrained(str(tmp_path))
     loaded = Video4SpatialPipeline.from_pretrained(tmp_path)
     loaded.set_progress_bar_config(disable=True)

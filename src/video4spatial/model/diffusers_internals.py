@@ -3,6 +3,10 @@
 Pinned to diffusers 0.42; the parity tests tell when a name's meaning has moved.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 from diffusers.hooks.context_parallel import apply_context_parallel
 from diffusers.models._modeling_parallel import (
@@ -23,6 +27,35 @@ from diffusers.models.transformers.transformer_wan import (
 
 project_qkv = _get_qkv_projections
 
+
+def causal_features(vae: Any, part: str) -> list[Any]:
+    """A fresh, empty feature cache for the VAE's "encoder" or "decoder": one place a causal convolution."""
+    return [None] * vae._cached_conv_counts[part]
+
+
+def onload(model: Any) -> None:
+    """Bring a model that accelerate keeps off the device back to it, as calling its ``forward`` would."""
+    hook = getattr(model, "_hf_hook", None)
+    if hook is not None:
+        hook.pre_forward(model)
+
+
+def offload(model: Any) -> None:
+    """Send a model that accelerate keeps off the device away from it again; any other stays where it is."""
+    hook = getattr(model, "_hf_hook", None)
+    if hook is not None:
+        hook.init_hook(model)
+
+
+@contextmanager
+def borrowed(model: Any) -> Iterator[None]:
+    """A phase that needs ``model`` and after which it is not needed: see ``offload``."""
+    try:
+        yield
+    finally:
+        offload(model)
+
+
 __all__ = [
     "ContextParallelConfig",
     "ContextParallelInput",
@@ -37,7 +70,11 @@ __all__ = [
     "WanRotaryPosEmbed",
     "WanTransformerBlock",
     "apply_context_parallel",
+    "borrowed",
+    "causal_features",
     "dispatch_attention_fn",
+    "offload",
+    "onload",
     "patchify",
     "project_qkv",
     "unpatchify",

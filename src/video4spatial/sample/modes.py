@@ -234,9 +234,11 @@ def _value(mode: Mode, text: str) -> Any:
         raise InputError(f"--faster {mode.name}={text}: write it as {mode.name}={mode.takes}") from None
 
 
-def modes_in(sampling: Sampling, steps: int, own_steps: int) -> list[str]:
+def modes_in(sampling: Sampling, steps: int, own_steps: int, weights: str = "as-is") -> list[str]:
     """The modes that a request uses, as ``--faster`` would have them; an exact one uses none."""
-    used = [f"fewer-steps={steps}"] if steps < own_steps else []
+    used = [mode.name for mode in MODES.values() if mode.alters == "weights" and mode.value == weights]
+    if steps < own_steps:
+        used.append(f"fewer-steps={steps}")
     if sampling.guidance_interval is not None:
         low, high = sampling.guidance_interval
         used.append(f"guidance-interval={low:g}:{high:g}")
