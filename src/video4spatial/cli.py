@@ -69,6 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     navigate.add_argument("--json", metavar="FILE", help="write the settings here as well")
     add_sampling_options(navigate)
 
+    command("modes", run_modes, "List the faster modes of ground and navigate, and what each changes.")
+
     rooms = command("rooms", run_rooms, "Render a walk through a procedural room.")
     rooms.add_argument("seed", type=int, metavar="SEED", help="which room")
     rooms.add_argument("out", metavar="OUT.mp4")
@@ -141,6 +143,18 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     memory.add_argument(
         "--attention", default="auto", metavar="BACKEND", help="an attention backend of diffusers (default: the best)"
     )
+    memory.add_argument(
+        "--faster",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a faster mode, not exact; may be given more than once; list them with: video4spatial modes",
+    )
+    memory.add_argument(
+        "--sequential",
+        action="store_true",
+        help="guidance branches one after the other: exact, half the memory of activations",
+    )
 
 
 def quiet_libraries() -> None:
@@ -192,6 +206,11 @@ def require_writable_answer(path: str | None) -> None:
 
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
+    from video4spatial.sample.modes import Sampling, choose
+
+    faster = choose(options.faster, options.steps, options.weights)
+    options.weights = faster.weights or options.weights
+    sampling = faster.sampling(Sampling(branches="sequential" if options.sequential else "batched"))
     pipeline = load_pipeline(options.model, options)
     from video4spatial.commands.progress import encoding_progress
 
@@ -199,15 +218,25 @@ def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
         scene: EncodedScene = pipeline.encode_context(options.context, options.first_frame, on_progress=report)
     if "path" in instruction:
         instruction["path"] = instruction["path"](pipeline)
-    return pipeline(
+    result = pipeline(
         scene,
         seed=options.seed,
-        steps=options.steps,
+        steps=faster.steps_of(pipeline.config.steps) if faster.steps else options.steps,
+        sampling=sampling,
         guidance=options.guidance,
         context_latents=options.context_latents,
         frames=options.frames,
         **instruction,
     )
+    for name in result.settings["not_trained_for"]:
+        print(f"note: {options.model} was not trained for {name}: expect worse results", file=sys.stderr)
+    return result
+
+
+def run_modes(options: argparse.Namespace) -> None:
+    from video4spatial.commands.modes import print_modes
+
+    print_modes()
 
 
 def run_ground(options: argparse.Namespace) -> None:

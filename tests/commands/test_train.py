@@ -23,6 +23,7 @@ def test_a_vae_then_a_transformer_then_a_video(tmp_path, tiny_walk, capfd):
     assert (vae / "vae" / "config.json").is_file()
 
     keep = ["--set", f"vae={vae}", "--set", f"stream.store={store}"]
+    keep += ["--set", "context_attention=causal", "--set", "null_context=none", "--set", "drop=0.5"]
     assert main(["train", "rooms:tiny_transformer", "--out", str(run), *keep, "--set", "steps=3"]) == 0
     layout = RunLayout(run)
     assert layout.latest_checkpoint() == layout.checkpoint(3)
@@ -33,6 +34,7 @@ def test_a_vae_then_a_transformer_then_a_video(tmp_path, tiny_walk, capfd):
     config = pipeline.config
     assert (config.width, config.height, config.frames, config.tail_frames) == (64, 32, 17, 8)
     assert (config.context_latents, config.context_gap) == (3, 50)
+    assert (config.context_attention, config.null_context) == ("causal", "none")  # as it was trained
     statistics = json.loads((vae / "vae" / "config.json").read_text())["latents_std"]
     assert pipeline.vae.config.latents_std == statistics
     write_video(tmp_path / "walk.mp4", tiny_walk.clip)

@@ -260,7 +260,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
             attention_mask: what may attend to what in self-attention, broadcast to ``[B, heads, N, N]``.
             context_frames: how many of the leading frames are context; only what follows needs to know.
             context_attention: "joint": all attends to all; "causal": context attends to context only.
-            context_cache: see ``attention.py``: filled by a pass over the context alone, read by passes over the target.
+            context_cache: see ``attention.py``; a pass over the context alone fills it, passes over the target read it.
             block_cache: see ``block_cache.py``; what it returns for context frames is of no use.
             steady: of this clip and branch; text and indices must be those it was first used with.
 
