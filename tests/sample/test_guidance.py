@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from live_bytes import LiveBytes
 
 from video4spatial.model.context import assemble
 from video4spatial.model.load import sampler
@@ -298,3 +299,15 @@ def test_modes_go_with_no_context_at_all(tiny_transformer, conditions, target):
     expected = guided_velocity(tiny_transformer, target, TIME, none, Guidance(4.0))
     sampling = Sampling(context_attention="causal", null_context="none")
     assert torch.equal(guided_velocity(tiny_transformer, target, TIME, none, Guidance(4.0), sampling), expected)
+
+
+@torch.no_grad()
+def test_branches_one_after_the_other_take_half_the_memory(tiny_transformer, conditions, target):
+    peaks = []
+    for branches in ("batched", "sequential"):
+        velocity = GuidedVelocity(tiny_transformer, conditions, Guidance(4.0), Sampling(branches))
+        velocity(target, TIME, 0.64)  # what is kept over the steps is not counted
+        with LiveBytes() as live:
+            velocity(target, TIME, 0.64)
+        peaks.append(live.peak)
+    assert 0.45 < peaks[1] / peaks[0] < 0.6

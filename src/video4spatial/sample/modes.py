@@ -125,14 +125,14 @@ MODES: dict[str, Mode] = {
         ),
         Mode(
             "fp8-weights",
-            "weights are held as 8-bit floats and widened when used: half the weight memory, about the same speed",
+            "weights are held as 8-bit floats (half of bfloat16) and widened at each use",
             "rounding only",
             "weights",
             "fp8",
         ),
         Mode(
             "int8-weights",
-            "weights are held as 8-bit integers and widened when used: half the weight memory, about the same speed",
+            "weights are held as 8-bit integers (half of bfloat16) and widened at each use",
             "rounding only",
             "weights",
             "int8",
