@@ -180,7 +180,8 @@ def measure(bench: Bench, case: Case, rates: dict[str, float], budget: Budget, r
     del guided  # with what it keeps of the clip
     with Memory(device, weights_of(bench.transformer)) as memory:
         fresh = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), sampling)
-        fresh(target, scheduler.timesteps[0], sigmas[0])
+        at = next((i for i in range(steps) if sampling.guides_at(sigmas[i])), 0)  # where both branches run
+        fresh(target, scheduler.timesteps[at], sigmas[at])
     plan = estimate(request, models, fused_norm=device.type == "cuda")
     sampled = next(phase for phase in plan.phases if phase.name == "sampling")
     outside = ("conditions", "sampler")  # on the CPU made before the measurement, on CUDA a thousandth of the rest
