@@ -184,6 +184,18 @@ def describe(device: torch.device) -> dict[str, Any]:
     return machine
 
 
+def record_share(table: Path, device: str, tflops: float) -> str:
+    """Put what was reached into the planner's table of devices; the row's name, or an error where it has none."""
+    rows = json.loads(table.read_text())
+    named = [row for row in rows if all(word in device.lower() for word in row["name"].lower().split())]
+    if not named:
+        raise SystemExit(f"--record: {device!r} is not in {table.name}: add its row first")
+    row = max(named, key=lambda row: len(row["name"]))
+    row["measured_share"] = round(tflops / row["bf16_tflops"], 3)
+    table.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
+    return row["name"]
+
+
 def write(report: dict[str, Any], out: str | None, name: str, tiny: bool) -> None:
     """As JSON, named after the device unless ``out`` says where."""
     device = "".join(c if c.isalnum() else "_" for c in report["machine"]["device"]).strip("_").lower()

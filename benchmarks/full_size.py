@@ -1,6 +1,6 @@
 """Sampling at the paper's setting with random weights: seconds, memory, rates; exact, every faster mode, and stock Wan.
 
-    python benchmarks/full_size.py --minutes 9            # on a CUDA GPU
+    python benchmarks/full_size.py --minutes 9            # on a CUDA GPU; --record: the planner then knows its rate
     python benchmarks/full_size.py --tiny                 # the same code, small, on the CPU
 
 84 context latents and 46 target latents of 416x256 (13,520 tokens), 50 steps with guidance. A few steps of every case
@@ -26,6 +26,7 @@ from device_probe import (
     matmul_rates,
     outcome,
     random_transformer,
+    record_share,
     shape_of,
     synchronise,
     timed,
@@ -40,6 +41,7 @@ from video4spatial.model.cost.vae import VaeShape, chunk_bytes
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import sampler, small_text_encoder, small_vae, word_tokenizer
 from video4spatial.sample.denoise import denoise
+from video4spatial.sample.devices import TABLE
 from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
 from video4spatial.sample.modes import MODES, Sampling, choose
 from video4spatial.sample.pipeline import Video4SpatialPipeline
@@ -292,6 +294,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out (it is, with --tiny)")
     parser.add_argument("--steps", type=int, default=50, help="sampling steps; default %(default)s")
     parser.add_argument("--repeats", type=int, default=6, help="steps timed a case; default %(default)s")
+    parser.add_argument("--record", action="store_true", help="put the share reached into the planner's devices.json")
     parser.add_argument("--out", help="JSON file; default benchmarks/results/full_size_DEVICE.json")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() and not options.tiny else "cpu")
@@ -350,6 +353,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
                 case_result["times_stock"] = options.steps * report["stock"]["seconds_a_step"] / each
     report["seconds_taken"] = time.perf_counter() - budget.began
     write(report, options.out, "full_size", options.tiny)
+    if options.record and done:
+        record_share(TABLE, report["machine"]["device"], max(case["tflops"] for case in done))
     return report
 
 

@@ -56,3 +56,20 @@ def test_no_time_is_said_and_written(monkeypatch, tmp_path):
     report = run("full_size", monkeypatch, tmp_path / "r.json", "--steps", "2", "--repeats", "1", "--minutes", "0")
     assert [case["name"] for case in report["cases"]] == ["exact, batched"]
     assert {"exact, sequential", "whole clip"} <= set(report["unmeasured"])
+
+
+def test_the_rate_reached_goes_into_the_planners_table(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from video4spatial.sample import devices
+
+    table = tmp_path / "devices.json"
+    table.write_text(devices.TABLE.read_text())
+    probe = importlib.import_module("device_probe")
+    assert probe.record_share(table, "NVIDIA H100 80GB HBM3", 494.5) == "H100"
+    monkeypatch.setattr(devices, "TABLE", table)
+    h100 = devices.find_device("H100")
+    assert h100.share == 0.5
+    assert "measured" in h100.basis
+    assert len(devices.known_devices()) == len(json.loads(table.read_text()))
+    with pytest.raises(SystemExit, match="add its row"):
+        probe.record_share(table, "Abacus 9000", 1.0)
