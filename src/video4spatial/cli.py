@@ -108,6 +108,20 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
     evaluate.add_argument("--seed", type=int, default=0, help="default %(default)s")
 
+    plan = command("plan", run_plan, "Predict memory and time of a request, and propose settings that fit.")
+    plan.add_argument("--model", help="a shipped model or a pipeline folder; default: the 5B one of the paper")
+    plan.add_argument("--gpu", metavar="GPU", help="24GB, or a name such as 'RTX 4090'; default: this machine's")
+    plan.add_argument("--size", metavar="WxH", help="default: the model's")
+    plan.add_argument("--context-frames", type=int, metavar="N", help="length of the walk-through video; default 337")
+    plan.add_argument("--context-latents", type=int, metavar="N", help="latents of it to look at")
+    plan.add_argument("--frames", type=int, help="length of the clip, 4k+1")
+    plan.add_argument("--steps", type=int, help="sampling steps")
+    plan.add_argument("--guidance", type=float, help="scale of guidance; 1 is off and halves the work")
+    plan.add_argument("--sequential", action="store_true", help="guidance branches one after the other")
+    plan.add_argument("--offload", choices=("none", "model", "group"), help="which weights leave the GPU")
+    plan.add_argument("--weights", choices=("as-is", "int8", "fp8", "fp8-matmul"), help="how weights are held")
+    plan.add_argument("--json", metavar="FILE", help="write the plan here as well")
+
     demo = command("demo", run_demo, "Render a room, run both tasks in it, and make a page of the results.")
     demo.add_argument("--out", default="demo", metavar="DIR", help="default %(default)s")
     demo.add_argument("--model", default="rooms-small", help="default %(default)s")
@@ -303,6 +317,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from video4spatial.commands.evaluate import evaluate_pipeline
 
     evaluate_pipeline(pipeline, options)
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    from video4spatial.commands.plan import plan
+
+    plan(options, None if options.size is None else parse_size(options.size))
 
 
 def run_demo(options: argparse.Namespace) -> None:
