@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,13 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--offload", choices=("none", "model", "group"), help="which weights leave the GPU")
     plan.add_argument("--weights", choices=("as-is", "int8", "fp8", "fp8-matmul"), help="how weights are held")
     plan.add_argument("--json", metavar="FILE", help="write the plan here as well")
+    convert = command("convert", run_convert, "Make a pipeline folder of a stock Wan2.2-TI2V-5B.")
+    convert.add_argument("source", metavar="SRC", help="folder in diffusers or official layout, or hub id")
+    convert.add_argument("target", metavar="DST", help="the folder to write, for --model")
+    convert.add_argument("--dtype", default="bfloat16", help="bfloat16, float16, float32; default %(default)s")
+    convert.add_argument("--force", action="store_true", help="replace a pipeline folder at DST")
+    for part in ("transformer", "vae", "text-encoder", "tokenizer"):
+        convert.add_argument(f"--{part}", metavar="PATH", help=f"{part} from this folder or file instead")
 
     demo = command("demo", run_demo, "Render a room, run both tasks in it, and make a page of the results.")
     demo.add_argument("--out", default="demo", metavar="DIR", help="default %(default)s")
@@ -134,6 +141,9 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", required=True, metavar="OUT.mp4", help="the video to write")
     parser.add_argument(
         "--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s"
+    )
+    parser.add_argument(
+        "--lora", action="append", default=[], metavar="PATH[=SCALE]", help="add a LoRA's file or folder; repeatable"
     )
     parser.add_argument("--first-frame", metavar="IMAGE", help="where to start (default: the video's last frame)")
     parser.add_argument("--steps", type=int, help="sampling steps")
@@ -154,14 +164,19 @@ def quiet_libraries() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def load_pipeline(name: str) -> "Video4SpatialPipeline":
-    """The pipeline, on the GPU where there is one."""
+def load_pipeline(name: str, loras: Sequence[str] = ()) -> "Video4SpatialPipeline":
+    """The pipeline, on the GPU where there is one, with LoRAs fused into its weights."""
     import torch
 
     quiet_libraries()
     from video4spatial.sample.pipeline import Video4SpatialPipeline
 
     pipeline = Video4SpatialPipeline.from_pretrained(name)
+    for lora in loras:
+        pipeline.load_lora(*parse_lora(lora))
+    if loras:
+        pipeline.fuse_lora()
+        pipeline.unload_lora()
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -182,7 +197,7 @@ def require_writable_answer(path: str | None) -> None:
 
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
-    pipeline = load_pipeline(options.model)
+    pipeline = load_pipeline(options.model, options.lora)
     scene: EncodedScene = pipeline.encode_context(options.context, first_frame=options.first_frame)
     if "path" in instruction:
         instruction["path"] = instruction["path"](pipeline)
@@ -245,6 +260,17 @@ def parse_size(text: str) -> tuple[int, int]:
     if int(width) % 2 or int(height) % 2:
         raise InputError(f"--size is {text!r}: both sides must be even, for H.264")
     return int(width), int(height)
+
+
+def parse_lora(text: str) -> tuple[str, float]:
+    """ "folder=0.8" as (folder, 0.8); the scale is 1 unless given."""
+    path, sign, scale = text.rpartition("=")
+    if not sign or Path(text).exists():
+        return text, 1.0
+    try:
+        return path, float(scale)
+    except ValueError:
+        raise InputError(f"--lora is {text!r}: write FILE_OR_FOLDER=SCALE, for example lora=0.8") from None
 
 
 def run_rooms(options: argparse.Namespace) -> None:
@@ -323,6 +349,15 @@ def run_plan(options: argparse.Namespace) -> None:
     from video4spatial.commands.plan import plan
 
     plan(options, None if options.size is None else parse_size(options.size))
+
+
+def run_convert(options: argparse.Namespace) -> None:
+    quiet_libraries()
+    from video4spatial.commands.convert import convert
+    from video4spatial.sample.from_wan import PARTS
+
+    replaced = {part: getattr(options, part) for part in PARTS}
+    convert(options.source, options.target, options.dtype, options.force, **replaced)
 
 
 def run_demo(options: argparse.Namespace) -> None:
