@@ -7,6 +7,7 @@ and hold a part of its tokens each (DeepSpeed-Ulysses: Jacobs et al., 2023); the
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -27,6 +28,7 @@ from video4spatial.model.diffusers_internals import (
 )
 from video4spatial.schema import InputError
 
+warnings.filterwarnings("ignore", message="FSDP2-wrapped module")  # blocks return views; nothing writes into them
 TIMEOUT = timedelta(minutes=20)  # a rank may be writing a large checkpoint meanwhile
 
 

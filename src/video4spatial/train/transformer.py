@@ -67,7 +67,9 @@ class TransformerTask:
 
     def _losses(self, batch: Batch, text: Tensor, random: Draw) -> Tensor:
         dtype = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
-        with torch.autocast(self.device.type, dtype, enabled=self.config.precision == "bf16"):
+        # no cache of cast weights: each is used once a pass, and under FSDP the copies would outlive the gathered ones
+        autocast = torch.autocast(self.device.type, dtype, self.config.precision == "bf16", cache_enabled=False)
+        with autocast:
             return flow_matching_loss(self.model, batch, text, self.source.null_text, random, self.config)
 
     @torch.no_grad()
