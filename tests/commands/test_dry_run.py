@@ -100,5 +100,5 @@ def test_the_command_prints_it(capfd):
 
 
 def test_unknown_sizes_are_refused():
-    with pytest.raises(InputError, match="no transformer is there"):
+    with pytest.raises(InputError, match=r"no transformer is there; see docs/loading\.md"):
         meta_transformer(dataclasses.replace(load_recipe("grounding:paper"), base="./nowhere"))
