@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, UniPCMultistepScheduler
+from jaxtyping import Float
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
 
 from video4spatial.geometry.boxes import read_box_tail
@@ -14,6 +16,7 @@ from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.paths import preset, resample
 from video4spatial.geometry.poses import relative_to, require_rigid
 from video4spatial.model.context import CONTEXT_GAP
+from video4spatial.model.diffusers_internals import borrowed, offload
 from video4spatial.model.instruction import encode_text, require_known_words
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import resolve_model
@@ -24,10 +27,11 @@ from video4spatial.sample.from_wan import WanParts, require_pipeline
 from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
 from video4spatial.sample.modes import Sampling, modes_in, not_trained_for
 from video4spatial.sample.session import (
+    ContextStream,
     EncodedScene,
+    Progress,
     Result,
     encode_scene,
-    load_context,
     load_first_frame,
     seeded,
 )
@@ -41,6 +45,8 @@ from video4spatial.schema import (
     require_4k_plus_1,
     require_size,
 )
+
+TEXTS_KEPT = 64  # 4 MB each with UMT5-XXL
 
 
 class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
@@ -109,6 +115,9 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             context_attention=context_attention,
             null_context=null_context,
         )
+        self.placement: Any = None  # what sample.placement.place has applied
+        self._texts: dict[str, Tensor] = {}  # embeddings, on the CPU: see embed_texts
+        self._texts_of: Any = None
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -168,13 +177,17 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         first_frame: str | Path | np.ndarray | None = None,
         width: int | None = None,
         height: int | None = None,
+        on_progress: Progress | None = None,
     ) -> EncodedScene:
         """Encode a walk-through once; ask the result as often as you like.
+
+        Reading, thinning, resizing and encoding go frame by frame, so that the video may be long.
 
         Args:
             video: a video file, a folder of images, a ``Clip``, or uint8 ``[T, H, W, 3]`` frames at the model's rate.
             first_frame: where the generated clip starts; the video's last frame unless given.
             width, height: other than the model's own size (both must divide by 32).
+            on_progress: called with (frames encoded, frames in all).
 
         Raises:
             InputError: unreadable or shorter than 5 frames at the model's rate; a size that does not fit.
@@ -182,9 +195,10 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         width = int(self.config.width) if width is None else width
         height = int(self.config.height) if height is None else height
         require_size(width, height)
-        frames, fps = load_context(video, width, height, self.config.fps)
+        frames = ContextStream(video, width, height, self.config.fps)
         first = None if first_frame is None else load_first_frame(first_frame, width, height)
-        return encode_scene(frames, fps, self.codec, first)
+        with borrowed(self.vae):
+            return encode_scene(frames, self.codec, first, on_progress)
 
     @torch.no_grad()
     def __call__(
@@ -247,7 +261,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             camera = torch.as_tensor(camera_maps(self.resolve_path(path, frames), width, height))[None]
 
         generator = seeded(seed)
-        texts = encode_text(self.tokenizer, self.text_encoder, [text, ""])
+        texts = self.embed_texts([text, ""])
         device, dtype = self._execution_device, self.transformer.dtype
         conditions = Conditions(
             context=context[None].to(device, dtype),
@@ -275,10 +289,30 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             "modes": modes_in(sampling, steps, int(self.config.steps)),
             "not_trained_for": not_trained_for(sampling, trained),
         }
-        clip = self.codec.decode(latents[0])
+        with borrowed(self.vae):
+            clip = self.codec.decode(latents[0])
         if instruction is None:
             return Result(clip, scene.fps, "navigate", settings)
         return Result(clip, scene.fps, "ground", settings | {"sentence": text}, self._read_answer(clip, instruction))
+
+    def embed_texts(self, texts: list[str]) -> Float[Tensor, "B L D"]:
+        """Text embeddings, on the CPU. Each sentence is encoded once, by itself, and remembered.
+
+        Where the placement keeps the text encoder off the device, it comes for this and the transformer makes room.
+        """
+        if self._texts_of is not self.text_encoder:
+            self._texts, self._texts_of = {}, self.text_encoder
+        missing = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if missing:
+            offload(self.transformer)
+            with borrowed(self.text_encoder):
+                for text in missing:
+                    one = encode_text(self.tokenizer, self.text_encoder, [text], device=self._execution_device)
+                    self._texts[text] = one.cpu()
+        found = torch.cat([self._texts[text] for text in texts])
+        while len(self._texts) > TEXTS_KEPT:
+            del self._texts[next(iter(self._texts))]
+        return found
 
     def default_guidance(self, navigates: bool) -> float:
         """The model's own guidance scale for the task."""
