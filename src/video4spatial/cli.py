@@ -185,7 +185,7 @@ def quiet_libraries() -> None:
 
 
 def load_pipeline(name: str, options: argparse.Namespace | None = None) -> "Video4SpatialPipeline":
-    """The pipeline, LoRAs fused and placed as the options ask; without options wholly on the GPU, where there is one."""
+    """The pipeline, LoRAs fused, placed as the options ask; without options on the GPU, where there is one."""
     import torch
 
     quiet_libraries()

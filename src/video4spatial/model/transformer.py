@@ -11,6 +11,7 @@ backends, LoRA, quantisation, offload and compilation work as they stand:
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -235,7 +236,8 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        with torch.autocast(timestep.device.type, enabled=False):
+        device = timestep.device.type
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):  # meta knows no autocast
             time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
             embedder = conditions.time_embedder
             temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
