@@ -71,9 +71,9 @@ def save_lora(model: Any, folder: str | Path, adapter: str = "default") -> Path:
     require_peft()
     if adapter not in adapters(model):
         raise InputError(f"there is no LoRA {adapter!r} to save; the model has {', '.join(adapters(model)) or 'none'}")
-    from peft.utils import get_peft_camera_before_dict
+    from peft.utils import get_peft_model_state_dict
 
-    tensors: dict[str, Tensor] = get_peft_camera_before_dict(model, adapter_name=adapter)
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(model, adapter_name=adapter)
     tensors = {key: tensor for key, tensor in tensors.items() if ".lora_" in key}
     tensors[CAMERA_KEY] = model.camera_embedding.weight
     stored = {PREFIX + key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
