@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKLWan
 from safetensors.torch import load_file
+from transformers import UMT5EncoderModel
+from wan_layouts import LISTING, PARITY, expanded, text_state, vae_state
 
 from video4spatial.model.official import (
+    UMT5_XXL,
     WAN22_VAE,
     empty_transformer,
     text_encoder_from_official,
     text_encoder_names,
+    transformer_config,
     transformer_names,
     vae_from_official,
     vae_names,
@@ -20,15 +25,6 @@ from video4spatial.model.official import (
 from video4spatial.model.stored import empty_part
 from video4spatial.model.transformer import CAMERA_KEY, Video4SpatialTransformer3DModel
 from video4spatial.model.weights import shapes_of
-
-HERE = Path(__file__).parent
-LISTING = json.loads((HERE / "wan22_ti2v_5b.json").read_text(encoding="utf-8"))
-
-
-def expanded(part: dict) -> dict:
-    """A listing with its repeated block written out."""
-    return part["top"] | {f"blocks.{i}.{k}": v for i in range(part["blocks"]) for k, v in part["block"].items()}
-
 
 def count(shapes) -> int:
     return sum(math.prod(shape) for shape in shapes)
@@ -65,8 +61,6 @@ def test_official_transformer_names_convert_to_exactly_these(prefix):
 
 
 def test_the_official_vaes_tensors_are_exactly_ours():
-    from diffusers import AutoencoderKLWan
-
     with torch.device("meta"):
         ours = shapes_of(AutoencoderKLWan(**WAN22_VAE))
     names = vae_names(LISTING["vae"])
@@ -76,10 +70,6 @@ def test_the_official_vaes_tensors_are_exactly_ours():
 
 
 def test_the_official_text_encoders_tensors_are_exactly_umt5s(tmp_path):
-    from transformers import UMT5EncoderModel
-
-    from video4spatial.model.official import UMT5_XXL
-
     (tmp_path / "config.json").write_text(json.dumps(UMT5_XXL))
     ours = shapes_of(empty_part(UMT5EncoderModel, tmp_path))
     official = expanded(LISTING["text_encoder"])
@@ -88,45 +78,14 @@ def test_the_official_text_encoders_tensors_are_exactly_umt5s(tmp_path):
     assert count(shape for key, shape in ours.items() if key != "encoder.embed_tokens.weight") == 5_680_910_336
 
 
-def scrambled(number: int, shape: tuple[int, ...]) -> torch.Tensor:
-    """Numbers in [-0.5, 0.5) that any machine makes alike."""
-    x = torch.sin(torch.arange(math.prod(shape), dtype=torch.float64) * 12.9898 + number * 78.233) * 43758.5453
-    return (x - x.floor() - 0.5).reshape(shape)
-
-
-def made_weights(shapes: dict[str, list[int]]) -> dict[str, torch.Tensor]:
-    """The weights that the reference outputs were computed with."""
-    weights = {}
-    for number, (key, shape) in enumerate(sorted(shapes.items())):
-        w = scrambled(number, tuple(shape))
-        if key.endswith("gamma") or "norm" in key:
-            w = 1 + 0.2 * w
-        elif len(shape) > 1:
-            w = w * (4 / math.sqrt(math.prod(shape[1:])))
-        else:
-            w = 0.1 * w
-        weights[key] = w.float()
-    return weights
-
-
 @pytest.fixture(scope="module")
 def reference():
-    return load_file(HERE / "wan22_vae_umt5_official_tiny.safetensors")
-
-
-def shrunk_vae() -> dict[str, list[int]]:
-    """The VAE's listing at widths 8 and 8 instead of 160 and 256; latent and colour channels stay."""
-
-    def narrow(key: str, shape: list[int]) -> list[int]:
-        by = 20 if key.startswith("encoder") else 32
-        return [size // by if size % by == 0 and size >= by * 8 else size for size in shape]
-
-    return {key: narrow(key, shape) for key, shape in LISTING["vae"].items()}
+    return load_file(PARITY / "wan22_vae_umt5_official_tiny.safetensors")
 
 
 @torch.no_grad()
 def test_the_official_vaes_numbers(tmp_path, reference):
-    torch.save(made_weights(shrunk_vae()), tmp_path / "Wan2.2_VAE.pth")
+    torch.save(vae_state(), tmp_path / "Wan2.2_VAE.pth")
     vae = vae_from_official(tmp_path / "Wan2.2_VAE.pth").eval()
     mode = vae.encode(reference["vae.video"]).latent_dist.mode()
     torch.testing.assert_close(mode, reference["vae.mode"], rtol=0, atol=2e-6)
@@ -137,10 +96,7 @@ def test_the_official_vaes_numbers(tmp_path, reference):
 
 @torch.no_grad()
 def test_the_official_text_encoders_numbers(tmp_path, reference):
-    sizes = {256384: 64, 4096: 32, 10240: 48, 64: 4, 32: 32}
-    part = LISTING["text_encoder"] | {"blocks": 2}
-    shapes = {key: [sizes[size] for size in shape] for key, shape in expanded(part).items()}
-    torch.save(made_weights(shapes), tmp_path / "t5.pth")
+    torch.save(text_state(), tmp_path / "t5.pth")
     encoder = text_encoder_from_official(tmp_path / "t5.pth")
     out = encoder(reference["text.ids"], reference["text.mask"]).last_hidden_state[:, :8]
     torch.testing.assert_close(out, reference["text.embedding"], rtol=0, atol=1e-5)
@@ -148,8 +104,6 @@ def test_the_official_text_encoders_numbers(tmp_path, reference):
 
 def test_stock_config_is_the_classs_default():
     """What the publisher's config.json says, in both layouts, is what the class assumes."""
-    from video4spatial.model.official import transformer_config
-
     official = {"dim": 3072, "eps": 1e-06, "ffn_dim": 14336, "freq_dim": 256, "in_dim": 48, "model_type": "ti2v"}
     official |= {"num_heads": 24, "num_layers": 30, "out_dim": 48, "text_len": 512, "_class_name": "WanModel"}
     defaults = dict(empty_transformer({}, "the 5B").config)

@@ -79,7 +79,7 @@ class WanParts:
     def load(self, part: str) -> Any:
         """One part, its weights checked name by name and shape by shape."""
         if part not in self.places:
-            return self.given[part]
+            return require_ours(part, self.given[part])
         loaders: dict[str, Callable[..., Any]] = {
             "transformer": load_transformer,
             "vae": load_vae,
@@ -99,6 +99,13 @@ class WanParts:
         parts = {part: self.load(part) for part in PARTS} | {"scheduler": sampler()}
         require_fitting(parts["transformer"].config, parts["vae"].config, parts["text_encoder"].config)
         return parts
+
+
+def require_ours(part: str, module: Any) -> Any:
+    """A part that was given loaded; ``InputError`` for a stock transformer, which knows no context."""
+    if part == "transformer" and not isinstance(module, Video4SpatialTransformer3DModel):
+        raise InputError(f"transformer= is a {type(module).__name__}: give a Video4SpatialTransformer3DModel or a folder")
+    return module
 
 
 def local_folder(source: str | Path, wanted: list[str]) -> Path:
