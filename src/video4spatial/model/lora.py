@@ -8,6 +8,7 @@ peft does the arithmetic; every name and shape is checked against the model here
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,12 @@ def load_lora(model: Any, path: str | Path, scale: float = 1.0, adapter: str | N
         raise InputError(f"there is a LoRA {name!r} already: give this one another name, or unload that first")
     if camera is not None and camera_before(model) is not None:
         raise InputError(f"{weights.source}: a LoRA with a camera embedding is loaded already; unload it first")
-    try:
-        model.load_lora_adapter(tensors, prefix=None, adapter_name=name, metadata=header)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{weights.source}: peft does not take it ({error})") from None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several LoRAs are meant
+        try:
+            model.load_lora_adapter(tensors, prefix=None, adapter_name=name, metadata=header)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{weights.source}: peft does not take it ({error})") from None
     model.set_adapter([*before, name])
     for layer in lora_layers(model):
         if name in layer.scaling:
