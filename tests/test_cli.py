@@ -107,6 +107,22 @@ def test_navigate_from_images_and_another_first_frame(tiny_walk, model, tmp_path
     assert len(read_video(tmp_path / "a.mp4")) == 17
 
 
+def test_memory_options_reach_the_pipeline(walk, model, tmp_path, capsys):
+    arguments = ["--offload", "group", "--weights", "int8", "--dtype", "bfloat16", "--attention", "native"]
+    assert main(["navigate", str(walk), "still", "-o", str(tmp_path / "a.mp4"), *arguments, *model]) == 0
+    assert main(["navigate", str(walk), "still", "-o", str(tmp_path / "b.mp4"), *model]) == 0
+    placed, plain = (read_video(tmp_path / name).frames for name in ("a.mp4", "b.mp4"))
+    assert (placed != plain).any()
+    assert "encoding" not in capsys.readouterr().err  # no bar for a short video
+
+
+def test_models_are_imported_without_their_makers_remarks():
+    code = "import torch; from video4spatial.cli import quiet_libraries; quiet_libraries(); "
+    code += "import video4spatial.sample.placement, torchao.quantization"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_rooms_writes_a_walk_its_poses_and_a_sheet(tmp_path, capsys):
     out = tmp_path / "walk.mp4"
     arguments = ["rooms", "7", str(out), "--size", "64x32", "--frames", "9", "--difficulty", "0.1"]
@@ -181,6 +197,11 @@ class TestRefusals:
             (["still", "--context-latents", "-1"], "context-latents is -1"),
             (["still", "--seed", "-1"], "seed is -1"),
             (["still", "--first-frame", "missing.png"], "missing.png cannot be read"),
+            (["still", "--offload", "disk"], "use one of none, model, group"),
+            (["still", "--weights", "int3"], "use one of as-is, int8"),
+            (["still", "--weights", "fp8-matmul"], "CUDA device of compute capability 8.9"),
+            (["still", "--dtype", "float8"], "use one of auto, float32"),
+            (["still", "--attention", "flash"], "use auto, native"),
         ],
     )
     def test_paths_and_settings(self, capsys, out, model, walk, path, told):

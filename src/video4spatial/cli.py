@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,14 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, help="stop after this many minutes of training")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. optim.lr=3e-4")
     train.add_argument("--list", action="store_true", help="list the recipes")
+    train.add_argument("--dry-run", action="store_true", help="print what the run would take, and stop")
+    train.add_argument("--gpus", type=int, default=8, metavar="N", help="of the dry run; default %(default)s")
+    train.add_argument("--gpu", default="H100", metavar="NAME", help="of the dry run; default %(default)s")
+
+    precompute = command("precompute", run_precompute, "Encode what a recipe trains on into a store, before training.")
+    precompute.add_argument("recipe", metavar="RECIPE", help="rooms to render and encode; or one on stores: text only")
+    precompute.add_argument("--out", required=True, metavar="STORE", help="the store; a rerun goes on")
+    precompute.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. stream.pool=1000")
 
     evaluate = command("evaluate", run_evaluate, "Measure a model on held-out rooms, with baselines.")
     evaluate.add_argument("--model", default="rooms-small", help="default %(default)s")
@@ -130,10 +138,27 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context-latents", type=int, metavar="N", help="latents of the video to look at; 0: none")
     parser.add_argument("--frames", type=int, help="length of the clip, 4k+1")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    memory = parser.add_argument_group("memory and speed (docs/full-size.md)")
+    memory.add_argument(
+        "--offload", default="none", metavar="WHAT", help="none, model or group: keep idle weights off the GPU"
+    )
+    memory.add_argument(
+        "--weights", metavar="BITS", help="as-is (default), int8, fp8, or fp8-matmul (products in fp8 too)"
+    )
+    memory.add_argument(
+        "--dtype", default="auto", help="float32, bfloat16 or float16 (default: bfloat16 for big models on CUDA)"
+    )
+    memory.add_argument("--compile", action="store_true", help="compile the transformer's block: a slow first step")
+    memory.add_argument(
+        "--attention", default="auto", metavar="BACKEND", help="an attention backend of diffusers (default: the best)"
+    )
 
 
 def quiet_libraries() -> None:
     """Keep model libraries from printing their own progress and advice into a command's output."""
+    import logging
+    import warnings
+
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -141,22 +166,24 @@ def quiet_libraries() -> None:
     diffusers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    for name in ("torchao", "torch.utils._pytree"):  # advice at torchao's import, which diffusers does where it can
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*_stable_hash_for_caching")  # compiled 8-bit weights are not cached
 
 
-def load_pipeline(name: str, loras: Sequence[str] = ()) -> "Video4SpatialPipeline":
-    """The pipeline, on the GPU where there is one, with LoRAs fused into its weights."""
+def load_pipeline(name: str, options: argparse.Namespace | None = None) -> "Video4SpatialPipeline":
+    """The pipeline as the options ask, LoRAs fused in; without options wholly on the GPU, where there is one."""
     import torch
 
     quiet_libraries()
-    from video4spatial.sample.pipeline import Video4SpatialPipeline
+    from video4spatial.sample.placement import Placement, load_placed
 
-    pipeline = Video4SpatialPipeline.from_pretrained(name)
-    for lora in loras:
-        pipeline.load_lora(*parse_lora(lora))
-    if loras:
-        pipeline.fuse_lora()
-        pipeline.unload_lora()
-    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if options is None:
+        return load_placed(name, Placement(release_text_encoder=False), device)
+    weights = options.weights or "as-is"
+    placement = Placement(options.offload, weights, compile=options.compile, attention=options.attention)
+    return load_placed(name, placement, device, options.dtype, [parse_lora(lora) for lora in options.lora])
 
 
 def require_writable_video(path: str) -> None:
@@ -176,8 +203,11 @@ def require_writable_answer(path: str | None) -> None:
 
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
-    pipeline = load_pipeline(options.model, options.lora)
-    scene: EncodedScene = pipeline.encode_context(options.context, first_frame=options.first_frame)
+    pipeline = load_pipeline(options.model, options)
+    from video4spatial.commands.progress import encoding_progress
+
+    with encoding_progress() as report:
+        scene: EncodedScene = pipeline.encode_context(options.context, options.first_frame, on_progress=report)
     if "path" in instruction:
         instruction["path"] = instruction["path"](pipeline)
     return pipeline(
@@ -293,14 +323,28 @@ def run_train(options: argparse.Namespace) -> None:
     if options.list:
         print("\n".join(known_recipes()))
         return
+    if options.dry_run and options.recipe is None:
+        raise InputError("--dry-run is of a RECIPE: give one")
     if (options.recipe is None) == (options.resume is None):
         raise InputError(f"give a RECIPE or --resume DIR. Recipes: {', '.join(known_recipes())}")
     if options.at is not None and options.resume is None:
         raise InputError("--at goes with --resume DIR")
     quiet_libraries()
+    if options.dry_run:
+        from video4spatial.commands.dry_run import print_dry_run
+
+        print_dry_run(options.recipe, options.set, options.gpus, options.gpu)
+        return
     from video4spatial.commands.train import train_run
 
     train_run(options.recipe, options.resume, options.out, options.minutes, options.set, options.at)
+
+
+def run_precompute(options: argparse.Namespace) -> None:
+    quiet_libraries()
+    from video4spatial.commands.precompute import precompute_recipe
+
+    print(precompute_recipe(options.recipe, options.out, options.set))
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

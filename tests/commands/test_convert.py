@@ -90,7 +90,7 @@ def test_a_failure_leaves_nothing_or_what_was_there(layouts, tmp_path):
     text = wan.text_state()
     del text["norm.weight"]
     torch.save(text, folder / wan.TEXT_FILE)  # the last part that is written
-    with pytest.raises(InputError, match="1 missing: encoder.final_layer_norm.weight"):
+    with pytest.raises(InputError, match=r"1 missing: encoder.final_layer_norm.weight"):
         convert(str(folder), out, force=True)
     with pytest.raises(InputError, match="1 missing"):
         convert(str(folder), tmp_path / "other")
@@ -112,6 +112,12 @@ def test_bad_words_are_refused(layouts, tmp_path, pipeline_folder):
         convert(str(pipeline_folder), tmp_path / "out")
 
 
+def load(folder, lora):
+    """The pipeline that ``navigate --lora`` would use."""
+    arguments = ["navigate", "walk.mp4", "still", "-o", "out.mp4", "--model", str(folder), "--lora", f"{lora}=1"]
+    return cli.load_pipeline(str(folder), cli.build_parser().parse_args(arguments))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("a/b", ("a/b", 1.0)), ("a/b=0.5", ("a/b", 0.5)), ("a=b=-2", ("a=b", -2.0))],
@@ -126,7 +132,7 @@ def test_bad_lora_scales_and_files_are_refused(tmp_path, pipeline_folder):
     (tmp_path / "a=1").mkdir()
     assert cli.parse_lora(str(tmp_path / "a=1")) == (str(tmp_path / "a=1"), 1.0)
     with pytest.raises(InputError, match="is no file, nor a folder"):
-        cli.load_pipeline(str(pipeline_folder), [str(tmp_path / "none")])
+        load(pipeline_folder, tmp_path / "none")
 
 
 def test_the_command_line_fuses_loras(pipeline_folder, tmp_path):
@@ -142,7 +148,7 @@ def test_the_command_line_fuses_loras(pipeline_folder, tmp_path):
     pipeline.fuse_lora()
     pipeline.unload_lora()
     expected = pipeline.transformer.state_dict()
-    found = cli.load_pipeline(str(pipeline_folder), [str(path)]).transformer.state_dict()
+    found = load(pipeline_folder, path).transformer.state_dict()
     assert found.keys() == expected.keys()
     for key, tensor in expected.items():
         torch.testing.assert_close(found[key].cpu(), tensor, rtol=0, atol=1e-6)

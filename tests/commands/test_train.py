@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from video4spatial.cli import main
-from video4spatial.commands.train import forget_origins
+from video4spatial.commands.export import forget_origins
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.storage.video import read_video, write_video

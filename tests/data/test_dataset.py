@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from video4spatial.data.dataset import ExampleSampler, MemoryVideo, StoreVideo, WindowConfig, open_store
+from video4spatial.data.dataset import ExampleSampler, MemoryVideo, StoreVideo, WindowConfig, open_store, open_stores
 from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.poses import relative_to
 from video4spatial.schema import CameraPath, InputError
@@ -61,6 +61,49 @@ def test_other_steps_seeds_and_ranks_are_other_batches(videos):
     assert not equal(base, sampler.batch(4, 4))
     assert not equal(base, sampler.batch(3, 4, part=1))
     assert not equal(base, ExampleSampler(videos, WINDOW, 8).batch(3, 4))
+
+
+def test_a_steps_batch_is_the_same_however_it_is_shared(videos):
+    """Eight examples at once, as two parts, as eight: one context length, the same examples."""
+    sampler = ExampleSampler(videos, dataclasses.replace(WINDOW, context=(0, 2, 3)), 7)
+    for step in range(3):
+        whole = sampler.batch(step, 8)
+        for size in (1, 4):
+            parts = [sampler.batch(step, size, part) for part in range(8 // size)]
+            for name in ("context", "context_index", "target", "camera"):
+                assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+            assert [i for part in parts for i in part.ids] == whole.ids
+
+
+def test_ids_say_what_an_example_is_made_of(videos):
+    by_id = {video.video_id: video for video in videos}
+    batch = ExampleSampler(videos, WINDOW).batch(0, 32)
+    assert len(set(batch.ids)) > 8
+    for row, name in enumerate(batch.ids):
+        target, source = name.split("<")
+        video, window = target.rstrip("]").split("[")
+        start, stop = map(int, window.split(":"))
+        expected = by_id[video].tensors["video"][:, start + 1 : stop].float()
+        assert torch.equal(batch.target[row, :, 1:], expected)
+        assert torch.equal(batch.context[row], by_id[source].tensors["video"][:, batch.context_index[row]].float())
+
+
+def test_stores_that_do_not_go_together_are_refused(tmp_path, videos):
+    for name, some in (("one", videos[:1]), ("same", videos[:2]), ("empty", [])):
+        with LatentWriter(tmp_path / name) as writer:
+            for video in some:
+                keep_video(writer, video, 16.0)
+    other = MemoryVideo("z", "r9", *videos[0].tensors.values(), None, None, (96, 64))
+    with LatentWriter(tmp_path / "larger") as writer:
+        keep_video(writer, other, 16.0)
+    names = {name: str(tmp_path / name) for name in ("one", "same", "larger", "empty")}
+    with pytest.raises(InputError, match=r"video 'a' is in .*one and in .*same"):
+        open_stores([names["one"], names["same"]])
+    with pytest.raises(InputError, match=r"larger holds 96x64 videos, .*one 64x32 ones"):
+        open_stores([names["one"], names["larger"]])
+    with pytest.raises(InputError, match="is not a latent store"):
+        open_stores([names["empty"]])
+    assert [v.video_id for v in open_stores([names["same"]])] == ["a", "b"]
 
 
 def test_latents_are_those_of_their_indices(videos):

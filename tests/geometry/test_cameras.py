@@ -1,15 +1,16 @@
 """Rays, projection and Pluecker maps."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from video4spatial.geometry import cameras
-from video4spatial.geometry.cameras_torch import packed_plucker
+from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.poses import invert, pose_from_waypoint
-from video4spatial.schema import InputError, Intrinsics
+from video4spatial.schema import CameraPath, InputError, Intrinsics
 
 K = Intrinsics(fx=10.0, fy=20.0, cx=4.0, cy=3.0, width=8, height=6)
 seeds = st.integers(0, 2**32 - 1)
@@ -90,16 +91,28 @@ def test_packing_needs_4k_plus_1(frames):
         cameras.pack_plucker(np.zeros((frames, 6, 2, 2)))
 
 
-@settings(max_examples=10)
-@given(seeds)
-def test_torch_twin(seed):
-    c2w = np.stack([some_poses(5, seed), some_poses(5, seed // 2)])
-    lens = torch.tensor(np.stack([K.vector, K.vector * 1.5]))
-    wide = Intrinsics(15.0, 30.0, 6.0, 4.5, 8, 6)
-    got = packed_plucker(torch.tensor(c2w), lens, 6, 8).numpy()
-    for row, k in enumerate((K, wide)):
-        expected = cameras.pack_plucker(cameras.plucker(c2w[row], k, 6, 8))
-        np.testing.assert_allclose(got[row], expected, atol=2e-6)
+@pytest.mark.parametrize("frames", [1, 5, 129, 133, 269])
+def test_maps_of_a_long_path_are_those_of_the_whole(frames):
+    """They are made some latents at a time."""
+    lens = Intrinsics.from_horizontal_fov(72.0, 64, 32)
+    c2w = some_poses(frames, 3)
+    whole = cameras.pack_plucker(cameras.plucker(c2w, lens.resized(4, 2), 2, 4))
+    maps = camera_maps(CameraPath(c2w, lens), 64, 32)
+    assert maps.shape == (24, 1 + frames // 4, 2, 4)
+    np.testing.assert_allclose(maps, whole, rtol=0, atol=1e-6)
+
+
+def test_a_long_paths_maps_take_little_memory():
+    """2,701 frames of the paper's size: 27 MB of maps."""
+    path = CameraPath(np.tile(np.eye(4), (2701, 1, 1)), Intrinsics.from_horizontal_fov(72.0, 416, 256))
+    tracemalloc.start()
+    try:
+        maps = camera_maps(path, 416, 256)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert maps.shape == (24, 676, 16, 26)
+    assert peak < 1.4 * maps.nbytes
 
 
 def test_invert_gives_extrinsics():

@@ -10,7 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from video4spatial.model import lora
+from video4spatial.model.diffusers_internals import LORA_METADATA_KEY
 from video4spatial.model.lora import add_lora, fuse_lora, load_lora, save_lora, unfuse_lora, unload_lora
+from video4spatial.model.lora_files import LORA_FILE
 from video4spatial.schema import InputError
 
 CLOSE = {"rtol": 0, "atol": 2e-5}
@@ -85,9 +87,9 @@ def test_fusing_changes_nothing_and_unfusing_brings_the_weights_back(model, inpu
     attached = velocity(model, inputs)
     fuse_lora(model)
     torch.testing.assert_close(velocity(model, inputs), attached, **CLOSE)
-    assert not torch.equal(model.state_dict()["blocks.0.attn1.to_q.base_layer.weight"], weights[
-        "blocks.0.attn1.to_q.base_layer.weight"
-    ])
+    assert not torch.equal(
+        model.state_dict()["blocks.0.attn1.to_q.base_layer.weight"], weights["blocks.0.attn1.to_q.base_layer.weight"]
+    )
     unfuse_lora(model)
     for key, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, weights[key], rtol=0, atol=1e-6)
@@ -154,7 +156,7 @@ def test_several_loras_add_up(model, inputs, tmp_path):
     load_lora(first, kohya, scale=0.5)
     torch.testing.assert_close(velocity(first, inputs), both, **CLOSE)
     with pytest.raises(InputError, match="a LoRA with a camera embedding is loaded already"):
-        load_lora(model, tmp_path / lora.LORA_FILE)
+        load_lora(model, tmp_path / LORA_FILE)
 
 
 OFFICIAL = {"attn1.to_q": "self_attn.q", "attn1.to_k": "self_attn.k", "attn1.to_v": "self_attn.v"}
@@ -166,7 +168,7 @@ OFFICIAL |= {"ffn.net.0.proj": "ffn.0", "ffn.net.2": "ffn.2"}
 def pairs(rank=4):
     """Random halves by diffusers' module names."""
     generator = torch.Generator().manual_seed(5)
-    shapes = {module: (96, 96) for module in OFFICIAL} | {"ffn.net.0.proj": (288, 96), "ffn.net.2": (96, 288)}
+    shapes = dict.fromkeys(OFFICIAL, (96, 96)) | {"ffn.net.0.proj": (288, 96), "ffn.net.2": (96, 288)}
     return {
         (block, module): (
             0.2 * torch.randn(rank, shapes[module][1], generator=generator),
@@ -262,7 +264,7 @@ def test_what_a_converter_would_drop_is_refused(model, tmp_path):
     save_file(state | {"diffusion_model.blocks.0.norm3.diff": torch.zeros(96)}, path)
     load_lora(model, path)
     save_file(state | {"diffusion_model.blocks.0.norm3.diff": torch.ones(96)}, path)
-    with pytest.raises(InputError, match="changes weights beside its LoRA.*blocks.0.norm3.diff"):
+    with pytest.raises(InputError, match=r"changes weights beside its LoRA.*blocks.0.norm3.diff"):
         load_lora(outspoken_transformer(), path)
     save_file({"diffusion_model.blocks.0.self_attn.q.alpha": torch.tensor(1.0)}, path)
     with pytest.raises(InputError, match="not whole"):
@@ -274,7 +276,7 @@ def test_places_without_a_lora_say_so(model, tmp_path):
         load_lora(model, tmp_path)
     for name in ("a", "b"):
         save_in_diffusers_names(tmp_path / f"{name}.safetensors")
-    with pytest.raises(InputError, match="several .safetensors files"):
+    with pytest.raises(InputError, match=r"several .safetensors files"):
         load_lora(model, tmp_path)
     (tmp_path / "a.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-7])
     with pytest.raises(InputError, match=r"a.safetensors cannot be read"):
@@ -289,10 +291,10 @@ def test_a_broken_header_is_an_error(model, tmp_path):
     path = tmp_path / "lora.safetensors"
     state = load_file(save_in_diffusers_names(path))
     for text in ("{", "[1]"):
-        save_file(state, path, metadata={lora.LORA_METADATA_KEY: text})
+        save_file(state, path, metadata={LORA_METADATA_KEY: text})
         with pytest.raises(InputError, match="is not JSON"):
             load_lora(model, path)
-    save_file(state, path, metadata={lora.LORA_METADATA_KEY: json.dumps({"transformer.r": 0})})
+    save_file(state, path, metadata={LORA_METADATA_KEY: json.dumps({"transformer.r": 0})})
     with pytest.raises(InputError, match="peft does not take it"):
         load_lora(model, path)
 

@@ -26,6 +26,7 @@ from video4spatial.model.stored import empty_part
 from video4spatial.model.transformer import CAMERA_KEY, Video4SpatialTransformer3DModel
 from video4spatial.model.weights import shapes_of
 
+
 def count(shapes) -> int:
     return sum(math.prod(shape) for shape in shapes)
 

@@ -9,6 +9,7 @@ from video4spatial.geometry.boxes import box_tail, iou
 from video4spatial.geometry.paths import preset
 from video4spatial.geometry.poses import pose_from_waypoint
 from video4spatial.model.latents import LatentCodec
+from video4spatial.sample.denoise import denoise
 from video4spatial.sample.guidance import Guidance
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import Box, CameraPath, InputError
@@ -201,22 +202,24 @@ def test_the_box_is_read_from_the_tail(tiny_pipeline):
     assert tiny_pipeline._read_answer(grey, "the sofa") is None
 
 
-def test_the_velocity_is_integrated_from_noise_to_data(tiny_pipeline, scene, monkeypatch):
+def test_the_velocity_is_integrated_from_noise_to_data(tiny_pipeline):
     """With the true velocity of a known clip, sampling must arrive at that clip."""
-    wanted = torch.randn(1, 48, 5, 2, 4, generator=torch.Generator().manual_seed(3))
-    state = {}
+    generator = torch.Generator().manual_seed(3)
+    wanted, noise = (torch.randn(1, 48, 5, 2, 4, generator=generator) for _ in range(2))
+    first = torch.randn(1, 48, 1, 2, 4, generator=generator)
+    asked: list[tuple[float, float]] = []
 
-    def true_velocity(transformer, latents, timestep, conditions, guidance):
-        sigma = tiny_pipeline.scheduler.sigmas[tiny_pipeline.scheduler.step_index or 0]
-        state.setdefault("first", latents[:, :, :1].clone())
-        assert torch.equal(latents[:, :, :1], state["first"])
+    def true_velocity(latents, timestep, sigma):
+        asked.append((float(timestep), sigma))
+        assert torch.equal(latents[:, :, :1], first)
         return (latents - wanted) / sigma
 
-    monkeypatch.setattr("video4spatial.sample.pipeline.guided_velocity", true_velocity)
-    done = {}
-    tiny_pipeline(scene, path="still", steps=8, on_step=lambda n, total, latents: done.update(latents=latents))
-    torch.testing.assert_close(done["latents"][:, :, 1:], wanted[:, :, 1:], rtol=0, atol=2e-3)
-    torch.testing.assert_close(done["latents"][:, :, 0], scene.first[None, :, 0], rtol=0, atol=1e-5)
+    latents = denoise(tiny_pipeline.scheduler, true_velocity, noise, first, steps=8)
+    torch.testing.assert_close(latents[:, :, 1:], wanted[:, :, 1:], rtol=0, atol=2e-3)
+    assert torch.equal(latents[:, :, :1], first)
+    assert len(asked) == 8
+    for timestep, sigma in asked:
+        assert timestep == pytest.approx(1000 * sigma, abs=1.0)
 
 
 def test_the_codec_is_the_pipelines_own(tiny_pipeline, tiny_vae):

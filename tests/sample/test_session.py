@@ -1,15 +1,18 @@
 """A scene encoded once, and what an answer looks like."""
 
 import json
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from video4spatial.sample.session import EncodedScene, Result, encode_scene, load_context, load_first_frame, seeded
+from video4spatial.sample import session
+from video4spatial.sample.session import ContextStream, EncodedScene, Result, encode_scene, load_first_frame, seeded
 from video4spatial.schema import Box, Clip, Found, InputError
-from video4spatial.storage.video import read_video, write_video
+from video4spatial.storage.video import probe, read_video, write_video
 
 
 def numbered(count: int, fps: float = 16.0, height: int = 32, width: int = 64) -> Clip:
@@ -21,6 +24,14 @@ def numbered(count: int, fps: float = 16.0, height: int = 32, width: int = 64) -
 def greys(frames: np.ndarray) -> list[int]:
     assert (frames == frames[:, :1, :1, :1]).all()
     return frames[:, 0, 0, 0].tolist()
+
+
+def load_context(video, width: int, height: int, fps: float) -> tuple[np.ndarray, float]:
+    """All frames of the stream."""
+    stream = ContextStream(video, width, height, fps)
+    frames = np.stack(list(stream))
+    assert len(frames) == len(stream)
+    return frames, stream.fps
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,59 @@ def test_files_arrays_and_other_sizes(tmp_path):
         load_context(clip.frames / 255, 64, 32, 16.0)
 
 
+@pytest.fixture
+def walk(tmp_path):
+    """60 frames at 48 fps, so that every third is kept: 17 of them, from frame 11 on."""
+    file = tmp_path / "walk.mp4"
+    write_video(file, numbered(60, 48.0), crf=1)
+    return file
+
+
+def test_files_are_thinned_from_their_end_too(walk):
+    frames, fps = load_context(walk, 64, 32, 16.0)
+    assert np.abs(frames.mean((1, 2, 3)) - np.arange(11, 60, 3)).max() < 2
+    assert fps == pytest.approx(16.0)
+
+
+@pytest.mark.parametrize("told", [57, 59, 61, 66, 3])
+def test_a_file_that_is_wrong_about_its_frames_is_counted(walk, codec, monkeypatch, told):
+    """What it says of itself decides where reading starts; the end must be kept all the same."""
+    right = encode_scene(ContextStream(walk, 64, 32, 16.0), codec, None)
+    true = probe(walk)
+    monkeypatch.setattr(session, "probe", lambda path: replace(true, frames=told))
+    stream = ContextStream(walk, 64, 32, 16.0)
+    if told > 3:  # too short to be used by its own word: counted at once
+        with pytest.raises(session.CountError, match="60 frames"):
+            list(stream)
+    scene = encode_scene(stream, codec, None)
+    assert torch.equal(scene.latents, right.latents)
+    np.testing.assert_array_equal(scene.first_frame, right.first_frame)
+    with pytest.raises(InputError, match="had 58 frames and now 60: is it still being written"):
+        list(stream.recounted(58))
+
+
+def test_progress_is_told_and_frames_are_not_kept(codec, tmp_path):
+    """A long video: its frames must be gone when the next ones are encoded."""
+    alive: list[weakref.ref] = []
+    most = 0
+
+    class Watched(ContextStream):
+        def __iter__(self):
+            nonlocal most
+            for frame in super().__iter__():
+                owner = frame if frame.base is None else frame.base
+                alive.append(weakref.ref(owner))
+                most = max(most, sum(ref() is not None for ref in alive))
+                yield frame
+
+    write_video(tmp_path / "long.mp4", numbered(101), crf=30)
+    told = []
+    stream = Watched(tmp_path / "long.mp4", 64, 32, 16.0)
+    encode_scene(stream, codec, None, lambda done, total: told.append((done, total)))
+    assert told == [(1, 101), *((done, 101) for done in range(5, 102, 4))]
+    assert most < 10
+
+
 def test_first_frames(tmp_path):
     Image.new("RGBA", (128, 64), (200, 10, 20, 255)).save(tmp_path / "a.png")
     for image in (tmp_path / "a.png", str(tmp_path / "a.png"), np.full((64, 128, 3), (200, 10, 20), np.uint8)):
@@ -72,12 +136,13 @@ def test_first_frames(tmp_path):
 
 
 def test_a_scene_starts_where_its_video_ends(codec, noise_frames):
-    scene = encode_scene(noise_frames, 16.0, codec, None)
+    stream = ContextStream(noise_frames, 64, 32, 16.0)
+    scene = encode_scene(stream, codec, None)
     assert len(scene) == 6
     np.testing.assert_array_equal(scene.first_frame, noise_frames[-1])
     torch.testing.assert_close(scene.first, codec.encode_images(noise_frames[-1:]))
     torch.testing.assert_close(scene.latents, codec.encode(noise_frames))
-    other = encode_scene(noise_frames, 16.0, codec, noise_frames[3])
+    other = encode_scene(stream, codec, noise_frames[3])
     torch.testing.assert_close(other.first, codec.encode_images(noise_frames[3:4]))
     assert torch.equal(other.latents, scene.latents)
 

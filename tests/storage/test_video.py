@@ -11,7 +11,7 @@ from PIL import Image
 
 from video4spatial.schema import Clip, InputError
 from video4spatial.storage.artifacts import require_writable
-from video4spatial.storage.video import iter_frames, probe, read_video, require_video_name, write_video
+from video4spatial.storage.video import count_frames, iter_frames, probe, read_video, require_video_name, write_video
 
 SIZE = {"frames": 9, "width": 48, "height": 32}
 
@@ -75,6 +75,22 @@ def test_iter_frames_streams(tmp_path):
     close(next(frames), moving()[0])
     frames.close()
     assert len(list(islice(iter_frames(tmp_path / "a.mp4", stride=2), 10))) == 5
+
+
+def test_frames_passed_are_told_and_counted(tmp_path):
+    write_video(tmp_path / "a.mp4", Clip(moving(), 24.0), crf=4)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(9):
+        Image.new("RGB", (8, 8), (i, i, i)).save(folder / f"{i}.png")
+    for path in (tmp_path / "a.mp4", folder):
+        passed = []
+        frames = iter_frames(path, start=2, stride=3, on_decoded=passed.append)
+        next(frames)
+        assert passed == [1, 2, 3]
+        assert len(list(frames)) == 2
+        assert passed == list(range(1, 10))
+        assert count_frames(path) == probe(path).frames == 9
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

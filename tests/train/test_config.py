@@ -8,10 +8,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from video4spatial.schema import InputError
-from video4spatial.train.config import OptimConfig, RunConfig, TransformerRun, VaeRun, from_dict, override, to_dict
+from video4spatial.train.config import (
+    LoraConfig,
+    OptimConfig,
+    RunConfig,
+    StoreConfig,
+    TransformerRun,
+    VaeRun,
+    from_dict,
+    override,
+    to_dict,
+)
 from video4spatial.train.recipes import known_recipes, load_recipe
 
-KEYS = ["steps", "minutes", "optim.lr", "optim.betas", "window.context", "stream.rooms.width", "precision", "compile"]
+KEYS = [
+    "steps",
+    "minutes",
+    "data.roots",
+    "lora",
+    "lora.rank",
+    "global_batch",
+    "optim.lr",
+    "optim.betas",
+    "window.context",
+    "stream.rooms.width",
+    "precision",
+    "compile",
+]
 
 
 @pytest.mark.parametrize("name", known_recipes())
@@ -68,11 +91,48 @@ def test_the_rest_stays_as_it_was():
         ("optim=3", r"config optim. must be an object"),
         ("batch=0", "config key 'batch' is 0: give at least 1"),
         ("log_every=0", "config key 'log_every' is 0: give at least 1"),
+        ("accumulate=0", "config key 'accumulate' is 0: give at least 1"),
+        ("global_batch=0", "config key 'global_batch' is 0: give at least 1"),
+        ("context_parallel=0", "config key 'context_parallel' is 0: give at least 1"),
+        ("weights_dtype=bf16", "frozen bf16 weights need precision=bf16"),
+        ("data.roots=stores/x", "previews are sampled in rooms"),
+        ("data.preload=true", r"config key 'data.roots' is missing: give it"),
+        ("data.root=x", "unknown config key 'data.root': did you mean data.roots"),
+        ("lora.rank=0", "config key 'lora' is rank 0"),
+        ("minutes.more=1", "config key 'minutes'"),
     ],
 )
 def test_mistakes_are_named(setting, message):
     with pytest.raises(InputError, match=message):
         override(TransformerRun(), [setting])
+
+
+def test_optional_parts_are_made_by_their_keys():
+    config = override(TransformerRun(previews=False), ["data.roots=stores/x", "data.readers=3", "lora.rank=8"])
+    assert (config.data, config.lora) == (StoreConfig(roots=("stores/x",), readers=3), LoraConfig(rank=8))
+    assert override(config, ["lora=null", 'data.roots=["a", "b"]']).data.roots == ("a", "b")
+    assert override(config, ["lora=null"]).lora is None
+
+
+def test_what_excludes_one_another():
+    for settings, message in (
+        (["accumulate=2", "global_batch=8"], "both set: the second fixes the first"),
+        (["start=a", "base=b"], "start from one of them"),
+    ):
+        with pytest.raises(InputError, match=message):
+            override(TransformerRun(), settings)
+
+
+@pytest.mark.parametrize(("replicas", "expected"), [(1, 160), (8, 20), (32, 5), (160, 1)])
+def test_the_global_batch_is_kept_on_any_number_of_processes(replicas, expected):
+    assert TransformerRun(batch=1, global_batch=160).micro_batches(replicas) == expected
+    assert TransformerRun(batch=1, accumulate=3).micro_batches(replicas) == 3
+
+
+@pytest.mark.parametrize(("batch", "replicas"), [(1, 7), (3, 8), (1, 320), (161, 1)])
+def test_a_global_batch_that_cannot_be_shared_is_refused(batch, replicas):
+    with pytest.raises(InputError, match=r"'global_batch' is 160, which \d+ data-parallel processes"):
+        TransformerRun(batch=batch, global_batch=160).micro_batches(replicas)
 
 
 numbers = st.one_of(st.integers(), st.floats(), st.from_regex(r"-?[0-9]{1,5000}", fullmatch=True))

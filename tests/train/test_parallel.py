@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from train.reshard_worker import Run
 
 from video4spatial.schema import InputError
 from video4spatial.train.parallel import Ranks, join
@@ -51,3 +52,29 @@ def test_ranks_of_a_context_parallel_group_share_a_batch():
     ranks = [Ranks(rank, 8, rank, context=2) for rank in range(8)]
     assert [r.data_rank for r in ranks] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert {r.data_size for r in ranks} == {4}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adamw", "adamw8bit"])
+def test_checkpoints_go_on_with_another_number_of_processes(tmp_path, name):
+    one = Run(0, name, Ranks())
+    straight = one.train(0, 3)
+    one.save(tmp_path / "one", 3)
+    straight += one.train(3, 3)
+
+    out = tmp_path / "report.json"
+    worker = str(WORKER.with_name("reshard_worker.py"))
+    command = torchrun(2, worker, name, str(tmp_path / "one"), str(tmp_path / "two"), str(out))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(out.read_text())
+
+    near = 1e-5 if name == "adamw" else 1e-3  # a last bit can move an 8-bit code to its neighbour
+    assert report["straight"] == pytest.approx(straight, rel=near)
+    assert report["from_two"] == report["straight"][3:], "the same number of processes goes on exactly"
+    assert report["from_one"] == pytest.approx(straight[3:], rel=near)
+    resumed = Run(9, name, Ranks())
+    resumed.load(tmp_path / "two")
+    assert resumed.train(3, 3) == pytest.approx(straight[3:], rel=near)
+    if name == "adamw8bit":
+        assert any(key.endswith(".codes") for key in resumed.state.tensors())

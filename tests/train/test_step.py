@@ -126,6 +126,17 @@ def test_draws_belong_to_seed_and_step(batch):
     assert not fixed.dropped.any()
 
 
+def test_draws_are_the_same_however_a_steps_batch_is_shared():
+    whole = make_batch(size=8)
+    together = draw(whole, RUN, 4)
+    halves = [draw(make_batch(size=2), RUN, 4, part=part, parts=4) for part in range(4)]
+    for field in dataclasses.fields(Draw):
+        shared = torch.cat([getattr(half, field.name) for half in halves])
+        assert torch.equal(shared, getattr(together, field.name)), field.name
+    levels = together.sigma / (RUN.shift - (RUN.shift - 1) * together.sigma)  # before the shift: one in each eighth
+    assert sorted((levels * 8).floor().int().tolist()) == list(range(8))
+
+
 def test_drops_follow_their_chance():
     batch = make_batch(size=64, context=1)
     count = sum(int(draw(batch, dataclasses.replace(RUN, drop=0.1), step).dropped.sum()) for step in range(30))

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
+from video4spatial.commands.export import export_pipeline, pipeline_of
 from video4spatial.data.rooms import plain_video
-from video4spatial.model.load import sampler
-from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.storage.sheet import contact_sheet, write_image
@@ -25,7 +23,6 @@ from video4spatial.train.vae import VaeTask
 
 KINDS: dict[str, type[RunConfig]] = {"vae": VaeRun, "transformer": TransformerRun}
 PREVIEW_STEPS = 12
-EXPORTED = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def train_run(
@@ -83,31 +80,6 @@ def _run(config: RunConfig, root: Path, ranks: Ranks, resumes: bool, at: int | N
             export_pipeline(task, root)
 
 
-def pipeline_of(task: TransformerTask) -> Video4SpatialPipeline:
-    """A pipeline around the task's own modules, with the defaults its training implies."""
-    window, rooms = task.config.window, task.config.stream.rooms
-    pipeline = Video4SpatialPipeline(
-        tokenizer=task.tokenizer,
-        text_encoder=task.text_encoder,
-        vae=task.codec.vae,
-        scheduler=sampler(),
-        transformer=task.model,
-        context_gap=task.config.gap,
-        width=rooms.width,
-        height=rooms.height,
-        fps=rooms.fps,
-        fov=rooms.fov,
-        frames=4 * (window.target - 1) + 1,
-        tail_frames=rooms.tail_frames,
-        context_latents=max(window.context),
-        steps=16,
-        guidance=3.0,
-        navigation_guidance=1.5,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
 def save_preview(task: TransformerTask, root: Path, step: int) -> None:
     """A contact sheet of both tasks in a validation room, by the averaged weights."""
     room = task.config.stream.rooms.room(validation_seeds(1)[0])
@@ -120,21 +92,3 @@ def save_preview(task: TransformerTask, root: Path, step: int) -> None:
     rows["navigate: turn-right"] = pipeline(scene, path="turn-right", steps=PREVIEW_STEPS).frames
     layout = RunLayout(root)
     write_image(layout.preview(step).with_suffix(".png"), contact_sheet(rows))
-
-
-def forget_origins(pipeline: Video4SpatialPipeline) -> None:
-    """Leave out of the saved configs the folders that the parts were loaded from on this machine."""
-    for part in (pipeline, pipeline.vae, pipeline.transformer):
-        part.register_to_config(_name_or_path="")
-    pipeline.text_encoder.config._name_or_path = ""
-
-
-def export_pipeline(task: TransformerTask, root: Path) -> None:
-    """Save the whole pipeline, with the averaged weights that the run exported."""
-    pipeline = pipeline_of(task)
-    trained = type(task.model).from_pretrained(root / "transformer", torch_dtype=torch.float32)
-    pipeline.register_modules(transformer=trained)
-    forget_origins(pipeline)
-    pipeline.to(EXPORTED[task.config.export])
-    pipeline.save_pretrained(str(root / "pipeline"))
-    Console(stderr=True).print(f"the pipeline is in {root / 'pipeline'}: use it with --model {root / 'pipeline'}")

@@ -119,6 +119,28 @@ def open_store(root: str, preload: bool = True) -> list[LatentVideo]:
     return [video.in_memory() for video in videos] if preload else list(videos)
 
 
+def open_stores(roots: Sequence[str], preload: bool = False) -> list[LatentVideo]:
+    """Every video of several stores; an environment may be spread over them.
+
+    Raises:
+        InputError: they hold a video of the same name, or videos of different sizes.
+    """
+    videos: list[LatentVideo] = []
+    sources: dict[str, str] = {}
+    for root in roots:
+        for video in open_store(root, preload):
+            if video.video_id in sources:
+                raise InputError(f"video {video.video_id!r} is in {sources[video.video_id]} and in {root}: give one")
+            sources[video.video_id] = root
+            if videos and video.size != videos[0].size:
+                first, here = ("{}x{}".format(*v.size) for v in (videos[0], video))
+                raise InputError(f"{root} holds {here} videos, {roots[0]} {first} ones: a run has one size")
+            videos.append(video)
+    if not videos:
+        raise InputError(f"{', '.join(roots)} holds no videos: encode some first")
+    return videos
+
+
 @dataclass(frozen=True)
 class WindowConfig:
     """What an example is made of. Counts are latents.

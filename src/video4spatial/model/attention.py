@@ -1,7 +1,9 @@
-"""Self-attention with an optional cache of the context's keys and values.
+"""Self-attention in which the context may attend to itself alone, so that its keys and values are computed once a clip.
 
-When context attends only to context (``context_attention="causal"``), the context's keys and values do not depend on
-the target or on its noise level: they are computed once a clip and joined to the target's at every sampling step.
+Joint attention (the paper): every token attends to every token. Causal (``context_attention="causal"``, ours): context
+attends to context, target to everything. The context's keys and values then do not depend on the target or on its noise
+level. In training both parts go through together, as two attentions without a mask; in sampling the context goes first,
+alone, and leaves its keys and values in a ``ContextCache`` that every step's target reads. Both give the same target.
 """
 
 import torch
@@ -10,31 +12,62 @@ from torch import Tensor
 from video4spatial.model.diffusers_internals import WanAttention, WanAttnProcessor, dispatch_attention_fn, project_qkv
 
 
+class LayerContext:
+    """One layer's rotated keys and values of the context, ``[B, N, heads, head_dim]``, once they are known."""
+
+    def __init__(self, key: Tensor | None = None, value: Tensor | None = None, frozen: bool = False) -> None:
+        self.key, self.value, self.frozen = key, value, frozen
+
+    def join(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Store ``key`` and ``value``, or return them with the stored ones in front."""
+        if not self.frozen:
+            self.key, self.value = key, value
+            return key, value
+        assert self.key is not None
+        assert self.value is not None
+        return torch.cat([self.key, key], dim=1), torch.cat([self.value, value], dim=1)
+
+
 class ContextCache:
     """Rotated self-attention keys and values of the context tokens, one entry a layer.
 
     The first pass (over the context alone) fills it; after ``freeze()`` every later pass (over the target alone) reads
-    it. Make one per guidance branch and clip.
+    it. Make one per clip, with a row for each guidance branch.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[Tensor, Tensor]] = {}
+        self._layers: dict[int, LayerContext] = {}
         self._frozen = False
+
+    def layer(self, number: int) -> LayerContext:
+        """What layer ``number`` stores or reads."""
+        if number not in self._layers:
+            if self._frozen:
+                raise RuntimeError(f"the context cache has no layer {number}: was it filled by this transformer?")
+            self._layers[number] = LayerContext()
+        return self._layers[number]
 
     def freeze(self) -> "ContextCache":
         """Stop filling: from now on the stored keys and values are put before those given."""
-        if not self._entries:
+        if not self._layers:
             raise RuntimeError("the context cache is empty: run the transformer over the context first")
+        for layer in self._layers.values():
+            layer.frozen = True
         self._frozen = True
         return self
 
-    def join(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store ``key`` and ``value`` ``[B, N, heads, head_dim]``, or return them with the stored ones in front."""
+    def row(self, number: int) -> "ContextCache":
+        """One branch of a frozen cache; shares its memory."""
         if not self._frozen:
-            self._entries[layer] = (key, value)
-            return key, value
-        context_key, context_value = self._entries[layer]
-        return torch.cat([context_key, key], dim=1), torch.cat([context_value, value], dim=1)
+            raise RuntimeError("freeze the context cache before taking a row of it")
+        one = ContextCache()
+        rows = slice(number, number + 1)
+        for index, layer in self._layers.items():
+            assert layer.key is not None
+            assert layer.value is not None
+            one._layers[index] = LayerContext(layer.key[rows], layer.value[rows], frozen=True)
+        one._frozen = True
+        return one
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -44,8 +77,12 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack((even * c - odd * s, even * s + odd * c), dim=-1).flatten(-2).type_as(x)
 
 
-class CachedContextAttnProcessor(WanAttnProcessor):
-    """The stock processor; with a ``context_cache`` it takes the context's keys and values from there."""
+class ContextAttnProcessor(WanAttnProcessor):
+    """The stock processor, unless the context is to attend to itself alone.
+
+    ``context_tokens``: the leading tokens are context, and attend to one another only. ``context_cache``: the context's
+    keys and values are stored there, or come from there.
+    """
 
     def __call__(
         self,
@@ -54,17 +91,41 @@ class CachedContextAttnProcessor(WanAttnProcessor):
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         rotary_emb: tuple[Tensor, Tensor] | None = None,
-        context_cache: ContextCache | None = None,
+        context_cache: LayerContext | None = None,
+        context_tokens: int = 0,
     ) -> Tensor:
-        if context_cache is None:
+        if context_cache is None and not context_tokens:
             return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
         query, key, value = project_qkv(attn, hidden_states, None)  # pyright: ignore[reportArgumentType]
         query, key = attn.norm_q(query), attn.norm_k(key)
         query, key, value = (x.unflatten(2, (attn.heads, -1)) for x in (query, key, value))
         if rotary_emb is not None:
             query, key = rotate(query, *rotary_emb), rotate(key, *rotary_emb)
-        key, value = context_cache.join(id(attn), key, value)
-        out = dispatch_attention_fn(
+        if context_cache is not None:
+            key, value = context_cache.join(key, value)
+            out = self._attend(query, key, value, attention_mask)
+        else:
+            out = self._attend_block_causal(query, key, value, attention_mask, context_tokens)
+        out = out.flatten(2, 3).type_as(query)
+        return attn.to_out[1](attn.to_out[0](out))
+
+    def _attend_block_causal(
+        self, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, context_tokens: int
+    ) -> Tensor:
+        """Context to context, target to all: two calls instead of a mask of ``N x N``, and less arithmetic.
+
+        A mask over keys (``[B, 1, 1, N]``) holds for the target's queries only: context that the target may not see
+        still needs something to attend to, and changes nothing.
+        """
+        if attention_mask is not None and attention_mask.shape[-2] != 1:
+            raise ValueError(f"with context_tokens a mask may only be over keys, not {tuple(attention_mask.shape)}")
+        n = context_tokens
+        context = self._attend(query[:, :n], key[:, :n], value[:, :n], None)
+        target = self._attend(query[:, n:], key, value, attention_mask)
+        return torch.cat([context, target], dim=1)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None) -> Tensor:
+        return dispatch_attention_fn(
             query,
             key,
             value,
@@ -74,5 +135,3 @@ class CachedContextAttnProcessor(WanAttnProcessor):
             backend=self._attention_backend,
             parallel_config=self._parallel_config,
         )
-        out = out.flatten(2, 3).type_as(query)
-        return attn.to_out[1](attn.to_out[0](out))

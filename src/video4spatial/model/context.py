@@ -30,6 +30,23 @@ class Sequence:
         """The target's part of a prediction over the whole sequence (its first latent included)."""
         return prediction[:, :, self.context_frames :]
 
+    def context_alone(self) -> "Sequence":
+        """The context by itself, at the same indices and timesteps (it carries no pose, hence no camera)."""
+        n = self.context_frames
+        return Sequence(self.latents[:, :, :n], self.timestep[:, :n], self.frame_index[:, :n], None, n)
+
+    def target_alone(self) -> "Sequence":
+        """The target by itself, at the same indices and timesteps: it still comes after the context, and its gap."""
+        n = self.context_frames
+        camera = None if self.camera is None else self.camera[:, :, n:]
+        return Sequence(self.latents[:, :, n:], self.timestep[:, n:], self.frame_index[:, n:], camera, 0)
+
+    def renew(self, target: Float[Tensor, "B C Ft h w"], timestep: Float[Tensor, ""]) -> "Sequence":
+        """Put the next step's target and timestep in place; everything else stays. Returns itself."""
+        self.latents[:, :, self.context_frames :] = target
+        self.timestep[:, self.context_frames + 1 :] = timestep
+        return self
+
 
 def assemble(
     context: Float[Tensor, "B C Fc h w"],
@@ -61,8 +78,7 @@ def assemble(
     if vanilla_rope:
         index = torch.arange(context_frames + target_frames, device=target.device).expand(batch, -1)
     else:
-        later = torch.stack([target_index(row, target_frames, gap) for row in context_index])
-        index = torch.cat([context_index, later], dim=1)
+        index = torch.cat([context_index, target_index(context_index, target_frames, gap)], dim=1)
     if camera is not None:
         blank = camera.new_zeros(batch, camera.shape[1], context_frames, *camera.shape[3:])
         camera = torch.cat([blank, camera], dim=2)

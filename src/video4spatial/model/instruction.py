@@ -34,10 +34,18 @@ def _is_known(tokenizer: Any, word: str) -> bool:
 
 @torch.no_grad()
 def encode_text(
-    tokenizer: Any, text_encoder: Any, texts: list[str], max_tokens: int = MAX_TOKENS
+    tokenizer: Any,
+    text_encoder: Any,
+    texts: list[str],
+    max_tokens: int = MAX_TOKENS,
+    device: torch.device | None = None,
 ) -> Float[Tensor, "B L D"]:
-    """Text embeddings, zero behind each sentence's end, as Wan has them (no cross-attention mask)."""
+    """Text embeddings, zero behind each sentence's end, as Wan has them (no cross-attention mask).
+
+    ``device``: where the encoder computes, if its weights lie elsewhere until then.
+    """
     limit = min(max_tokens, getattr(tokenizer, "model_max_length", max_tokens))
     tokens = tokenizer(texts, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
-    ids, mask = tokens.input_ids.to(text_encoder.device), tokens.attention_mask.to(text_encoder.device)
+    device = device or text_encoder.device
+    ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
     return text_encoder(ids, mask).last_hidden_state * mask[..., None]

@@ -22,13 +22,15 @@ def temporal_angles(frame_index: Int[Tensor, "*batch F"], dim: int) -> Float[Ten
     return angles.repeat_interleave(2, dim=-1)
 
 
-def target_index(context_index: Int[Tensor, " Fc"], frames: int, gap: int) -> Int[Tensor, " F"]:
+def target_index(context_index: Int[Tensor, "*batch Fc"], frames: int, gap: int) -> Int[Tensor, "*batch F"]:
     """Indices of ``frames`` target latents: after the last context index plus ``gap`` latents; from 0 without context.
 
-    Source: paper, Section 3.4 (a fixed gap of 50 between context and target).
+    Source: paper, Section 3.4 (a fixed gap of 50 between context and target). Nothing is read back from the device.
     """
-    start = int(context_index.max()) + 1 + gap if len(context_index) else 0
-    return start + torch.arange(frames, dtype=torch.long, device=context_index.device)
+    later = torch.arange(frames, dtype=torch.long, device=context_index.device)
+    if not context_index.shape[-1]:
+        return later.expand(*context_index.shape[:-1], -1)
+    return context_index.amax(dim=-1, keepdim=True) + 1 + gap + later
 
 
 class SparseRotaryPosEmbed(WanRotaryPosEmbed):

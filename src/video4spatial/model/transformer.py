@@ -1,16 +1,18 @@
 """The video diffusion transformer of Wan2.2-TI2V, told which latent frames are context and where they come from.
 
-It is ``WanTransformer3DModel`` with four additions, each inert when unused, so that stock checkpoints, attention
+It is ``WanTransformer3DModel`` with five additions, each inert when unused, so that stock checkpoints, attention
 backends, LoRA, quantisation, offload and compilation work as they stand:
 
 * one timestep a latent frame (context 0, target t) instead of one a token: the same numbers, far less memory;
 * sparse temporal RoPE indices (``rope.py``);
 * a camera embedding added to the target's tokens, zero-initialised (paper, Section 3.3);
-* a cache of the context's keys and values (``attention.py``).
+* context that may attend to itself alone, its keys and values kept over a clip's steps (``attention.py``);
+* what does not change over a clip's steps computed once (``Steady``), and blocks skipped (``block_cache.py``).
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 from diffusers import ModelMixin, WanTransformer3DModel  # diffusers looks ModelMixin up in this module
@@ -21,7 +23,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from video4spatial.model.attention import CachedContextAttnProcessor, ContextCache
+from video4spatial.model.attention import ContextAttnProcessor, ContextCache, LayerContext
+from video4spatial.model.block_cache import BranchBlockCache
 from video4spatial.model.diffusers_internals import (
     ContextParallelInput,
     ContextParallelOutput,
@@ -31,10 +34,26 @@ from video4spatial.model.diffusers_internals import (
 )
 from video4spatial.model.rope import SparseRotaryPosEmbed
 from video4spatial.model.stored import require_part
+from video4spatial.schema import InputError
+
+Kept = TypeVar("Kept")
 
 CAMERA_KEY = "camera_embedding.weight"  # the one tensor that stock checkpoints lack
 
 __all__ = ["CAMERA_KEY", "ModelMixin", "Video4SpatialTransformer3DModel", "Video4SpatialTransformerBlock"]
+
+
+class Steady:
+    """What stays the same over one clip's steps in one branch: the first forward pass keeps it, the others read it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def once(self, name: str, compute: Callable[[], Kept]) -> Kept:
+        """The kept value of ``name``, computed if there is none yet."""
+        if name not in self._kept:
+            self._kept[name] = compute()
+        return self._kept[name]
 
 
 class FrameModulation:
@@ -74,7 +93,8 @@ class Video4SpatialTransformerBlock(WanTransformerBlock):
         rotary_emb: tuple[Tensor, Tensor],
         token_frame: Int[Tensor, " N"] | None = None,
         attention_mask: Bool[Tensor, "..."] | None = None,
-        context_cache: ContextCache | None = None,
+        context_cache: LayerContext | None = None,
+        context_tokens: int = 0,
     ) -> Float[Tensor, "B N D"]:
         dtype = hidden_states.dtype
         modulation = (self.scale_shift_table.unsqueeze(0) + temb.float()).unbind(2)
@@ -82,8 +102,8 @@ class Video4SpatialTransformerBlock(WanTransformerBlock):
         frames = FrameModulation(hidden_states, temb.shape[1], token_frame)
 
         x = frames.scale_shift(self.norm1(hidden_states.float()), scale_attn, shift_attn).to(dtype)
-        cached = {} if context_cache is None else {"context_cache": context_cache}
-        update = self.attn1(x, None, attention_mask, rotary_emb, **cached)
+        causal = {"context_cache": context_cache, "context_tokens": context_tokens}
+        update = self.attn1(x, None, attention_mask, rotary_emb, **causal)
         hidden_states = frames.gated_sum(hidden_states, update, gate_attn).to(dtype)
 
         x = self.norm2(hidden_states.float()).to(dtype)
@@ -180,7 +200,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         )
         block: Any
         for block in self.blocks:
-            block.attn1.set_processor(CachedContextAttnProcessor())
+            block.attn1.set_processor(ContextAttnProcessor())
         self.token_frame = TokenFrame()
         self.camera_embedding = nn.Conv3d(camera_channels, width, patch_size, patch_size, bias=False)  # pyright: ignore
         nn.init.zeros_(self.camera_embedding.weight)
@@ -208,17 +228,19 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
             self.camera_embedding.weight = nn.Parameter(zeros, requires_grad=weight.requires_grad)
         return self
 
-    def embed_conditions(self, timestep: Float[Tensor, "B F"], text: Float[Tensor, "B L C"]) -> tuple[Tensor, ...]:
-        """Time embedding ``[B, F, D]``, modulation ``[B, F, 6, D]`` (both float32) and text ``[B, L, D]``.
+    def embed_time(self, timestep: Float[Tensor, "B F"]) -> tuple[Float[Tensor, "B F D"], Float[Tensor, "B F 6 D"]]:
+        """Time embedding and modulation, both float32.
 
-        The time MLP runs on one row a frame, from float32 timesteps: in bfloat16 they would be off by 10 %.
+        The time MLP runs on one row a frame, from float32 timesteps: in bfloat16 they would be off by 10 %. Autocast
+        is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
-        embedder = conditions.time_embedder
-        temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
-        modulation = conditions.time_proj(conditions.act_fn(temb).to(conditions.time_proj.weight.dtype)).float()
-        return temb, modulation.unflatten(2, (6, -1)), conditions.text_embedder(text)
+        with torch.autocast(timestep.device.type, enabled=False):
+            time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
+            embedder = conditions.time_embedder
+            temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
+            modulation = conditions.time_proj(conditions.act_fn(temb).to(conditions.time_proj.weight.dtype)).float()
+        return temb, modulation.unflatten(2, (6, -1))
 
     @apply_lora_scale("attention_kwargs")
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -229,7 +251,11 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         frame_index: Int[Tensor, "*batch F"] | None = None,
         camera: Float[Tensor, "B K F h w"] | None = None,
         attention_mask: Bool[Tensor, "..."] | None = None,
+        context_frames: int = 0,
+        context_attention: Literal["joint", "causal"] = "joint",
         context_cache: ContextCache | None = None,
+        block_cache: BranchBlockCache | None = None,
+        steady: Steady | None = None,
         return_dict: bool = True,
         attention_kwargs: dict[str, Any] | None = None,
     ) -> Transformer2DModelOutput | tuple[Tensor]:
@@ -243,28 +269,52 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
             camera: packed Pluecker maps on the latent grid times the patch (``model.instruction``); zero where a frame
                 has no pose.
             attention_mask: what may attend to what in self-attention, broadcast to ``[B, heads, N, N]``.
-            context_cache: see ``attention.py``.
+            context_frames: how many of the leading frames are context; only what follows needs to know.
+            context_attention: "joint": all attends to all; "causal": context attends to context only.
+            context_cache: see ``attention.py``: filled by a pass over the context alone, read by passes over the target.
+            block_cache: see ``block_cache.py``; what it returns for context frames is of no use.
+            steady: of this clip and branch; text and indices must be those it was first used with.
 
         Returns:
             velocity, in the shape of ``hidden_states``.
+
+        Raises:
+            InputError: causal context or a cache under context parallelism, which gives each process a part of the
+                sequence that knows nothing of where the context ends.
         """
         frames = hidden_states.shape[2]
         _, rows, columns = (hidden_states.shape[i + 2] // p for i, p in enumerate(self.config.patch_size))
-        rotary_emb = self.rope(hidden_states, frame_index)
+        context_tokens = context_frames * rows * columns
+        causal_tokens = context_tokens if context_attention == "causal" else 0
+        if self._parallel_config is not None and (causal_tokens or context_cache or block_cache):
+            raise InputError("context parallelism needs context_attention joint, no cached context and no block-cache")
+        steady = Steady() if steady is None else steady
+        rotary_emb = steady.once("rotary_emb", lambda: self.rope(hidden_states, frame_index))
+        text = steady.once("text", lambda: self.condition_embedder.text_embedder(encoder_hidden_states))
         x = self.patch_embedding(hidden_states)
         if camera is not None:
             x = x + self.camera_embedding(camera.to(x.dtype))
         x = rearrange(x, "b d f h w -> b (f h w) d").contiguous()
 
         timestep = timestep if timestep.ndim == 2 else timestep[:, None]
-        temb, modulation, text = self.embed_conditions(timestep, encoder_hidden_states)
+        temb, modulation = self.embed_time(timestep)
         token_frame = self._token_frame(frames, rows * columns, timestep.shape[1])
-        for block in self.blocks:
-            args = (x, text, modulation, rotary_emb, token_frame, attention_mask, context_cache)
-            if torch.is_grad_enabled() and self.gradient_checkpointing:
-                x = self._gradient_checkpointing_func(block, *args)
-            else:
-                x = block(*args)
+
+        def through(x: Tensor, first: int, last: int) -> Tensor:
+            for number, block in enumerate(self.blocks[first:last], first):
+                layer = None if context_cache is None else context_cache.layer(number)
+                args = (x, text, modulation, rotary_emb, token_frame, attention_mask, layer, causal_tokens)
+                if torch.is_grad_enabled() and self.gradient_checkpointing:
+                    x = self._gradient_checkpointing_func(block, *args)
+                else:
+                    x = block(*args)
+            return x
+
+        count = len(self.blocks)
+        if block_cache is None:
+            x = through(x, 0, count)
+        else:
+            x = block_cache.through(x, lambda x: through(x, 0, 1), lambda x: through(x, 1, count), context_tokens)
 
         shift, scale = (self.scale_shift_table[:, None] + temb[:, :, None]).unbind(2)
         spread = FrameModulation(x, temb.shape[1], token_frame)

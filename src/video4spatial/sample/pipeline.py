@@ -1,13 +1,13 @@
 """``Video4SpatialPipeline``: a walk-through video and an instruction in, a video of the same place out."""
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, UniPCMultistepScheduler
+from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
 
@@ -16,18 +16,22 @@ from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.paths import preset, resample
 from video4spatial.geometry.poses import relative_to, require_rigid
 from video4spatial.model.context import CONTEXT_GAP
+from video4spatial.model.diffusers_internals import borrowed, offload
 from video4spatial.model.instruction import encode_text, require_known_words
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import resolve_model
 from video4spatial.model.lora import LoraMethods
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.sample.denoise import StepCallback, denoise
 from video4spatial.sample.from_wan import WanParts, require_pipeline
-from video4spatial.sample.guidance import Conditions, Guidance, guided_velocity
+from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
+from video4spatial.sample.modes import Sampling, modes_in, not_trained_for
 from video4spatial.sample.session import (
+    ContextStream,
     EncodedScene,
+    Progress,
     Result,
     encode_scene,
-    load_context,
     load_first_frame,
     seeded,
 )
@@ -42,7 +46,7 @@ from video4spatial.schema import (
     require_size,
 )
 
-StepCallback = Callable[[int, int, Tensor], None]
+TEXTS_KEPT = 64  # 4 MB each with UMT5-XXL
 
 
 class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
@@ -57,6 +61,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         frames, tail_frames: default clip length, box tail included, and the tail's length.
         context_latents, steps, guidance: default sampling settings.
         navigation_guidance: the guidance scale of navigation, where it is not that of grounding.
+        context_attention, null_context: what the model was trained with (``sample/modes.py``).
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
@@ -88,6 +93,8 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         steps: int = 50,
         guidance: float = 5.0,
         navigation_guidance: float | None = None,
+        context_attention: str = "joint",
+        null_context: str = "noise",
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -105,7 +112,12 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             steps=steps,
             guidance=guidance,
             navigation_guidance=navigation_guidance,
+            context_attention=context_attention,
+            null_context=null_context,
         )
+        self.placement: Any = None  # what sample.placement.place has applied
+        self._texts: dict[str, Tensor] = {}  # embeddings, on the CPU: see embed_texts
+        self._texts_of: Any = None
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -113,7 +125,8 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
     ) -> "Video4SpatialPipeline":
         """Load a shipped model by name ("rooms-small"), or a folder that ``save_pretrained`` wrote.
 
-        Weights stored in bfloat16 stay so, all others are held in float32, unless ``torch_dtype`` says otherwise.
+        Transformers and text encoders stored in bfloat16 stay so, all else is held in float32, unless ``torch_dtype``
+        says otherwise.
 
         Raises:
             InputError: there is no such model, or its weights are not whole.
@@ -141,6 +154,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         Args:
             source: a folder in diffusers or official layout, or a hub id.
             transformer, vae, text_encoder, tokenizer: a part from elsewhere: folder, file, or module.
+            torch_dtype: of transformer and text encoder; the VAE is always float32, as Wan runs it.
             settings: what differs from the defaults of this class (``width``, ``frames``, ...).
 
         Raises:
@@ -165,13 +179,17 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         first_frame: str | Path | np.ndarray | None = None,
         width: int | None = None,
         height: int | None = None,
+        on_progress: Progress | None = None,
     ) -> EncodedScene:
         """Encode a walk-through once; ask the result as often as you like.
+
+        Reading, thinning, resizing and encoding go frame by frame, so that the video may be long.
 
         Args:
             video: a video file, a folder of images, a ``Clip``, or uint8 ``[T, H, W, 3]`` frames at the model's rate.
             first_frame: where the generated clip starts; the video's last frame unless given.
             width, height: other than the model's own size (both must divide by 32).
+            on_progress: called with (frames encoded, frames in all).
 
         Raises:
             InputError: unreadable or shorter than 5 frames at the model's rate; a size that does not fit.
@@ -179,9 +197,10 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         width = int(self.config.width) if width is None else width
         height = int(self.config.height) if height is None else height
         require_size(width, height)
-        frames, fps = load_context(video, width, height, self.config.fps)
+        frames = ContextStream(video, width, height, self.config.fps)
         first = None if first_frame is None else load_first_frame(first_frame, width, height)
-        return encode_scene(frames, fps, self.codec, first)
+        with borrowed(self.vae):
+            return encode_scene(frames, self.codec, first, on_progress)
 
     @torch.no_grad()
     def __call__(
@@ -197,6 +216,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         context_latents: int | None = None,
         frames: int | None = None,
         vanilla_rope: bool = False,
+        sampling: Sampling | None = None,
         on_step: StepCallback | None = None,
     ) -> Result:
         """Ground an object or follow a camera path, in the place that ``scene`` shows.
@@ -211,10 +231,11 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             guidance: scale of joint guidance, or a ``Guidance`` (ablations).
             context_latents: how many latents of the scene to look at; 0 is the first frame only.
             frames: clip length, 4k + 1; for grounding it includes the box tail.
+            sampling: exact unless given: what is computed in which order, and the faster modes.
             on_step: called with (steps done, steps, latents) after each step; raise in it to stop.
 
         Raises:
-            InputError: neither or both of ``instruction`` and ``path``, or a value out of range.
+            InputError: neither or both of ``instruction`` and ``path``, a value out of range, or modes that do not fit.
         """
         if (instruction is None) == (path is None):
             raise InputError("give either an instruction (ground) or a camera path (navigate), not both or neither")
@@ -226,6 +247,8 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             raise InputError(f"steps is {steps}: give at least 1 (the default is {self.config.steps})")
         if guidance is None or not isinstance(guidance, Guidance):
             guidance = Guidance(self.default_guidance(path is not None) if guidance is None else guidance)
+        trained = self.trained_sampling
+        sampling = (sampling or Sampling()).resolve(guidance.guides, guidance.mode, trained)
         wanted = context_latents if context_latents is not None else int(self.config.context_latents)
         context, index = scene.context(wanted)
         height, width = scene.first_frame.shape[:2]
@@ -240,7 +263,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             camera = torch.as_tensor(camera_maps(self.resolve_path(path, frames), width, height))[None]
 
         generator = seeded(seed)
-        texts = encode_text(self.tokenizer, self.text_encoder, [text, ""])
+        texts = self.embed_texts([text, ""])
         device, dtype = self._execution_device, self.transformer.dtype
         conditions = Conditions(
             context=context[None].to(device, dtype),
@@ -254,7 +277,9 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         )
         first = scene.first[None].to(device, dtype)
         noise = torch.randn(1, first.shape[1], *camera.shape[2:], generator=generator).to(device, dtype)
-        latents = self._denoise(noise, first, conditions, guidance, steps, on_step)
+        velocity = GuidedVelocity(self.transformer, conditions, guidance, sampling)
+        bar = self.progress_bar(total=steps)
+        latents = denoise(self.scheduler, velocity, noise, first, steps, on_step, bar)
         settings = {
             "seed": seed,
             "steps": steps,
@@ -262,16 +287,44 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             "guidance_mode": guidance.mode,
             "context_latents": len(index),
             "context_index": index.tolist(),
+            "branches": "batched" if velocity.batched else "sequential",
+            "modes": modes_in(sampling, steps, int(self.config.steps)),
+            "not_trained_for": not_trained_for(sampling, trained),
         }
-        clip = self.codec.decode(latents[0])
+        with borrowed(self.vae):
+            clip = self.codec.decode(latents[0])
         if instruction is None:
             return Result(clip, scene.fps, "navigate", settings)
         return Result(clip, scene.fps, "ground", settings | {"sentence": text}, self._read_answer(clip, instruction))
+
+    def embed_texts(self, texts: list[str]) -> Float[Tensor, "B L D"]:
+        """Text embeddings, on the CPU. Each sentence is encoded once, by itself, and remembered.
+
+        Where the placement keeps the text encoder off the device, it comes for this and the transformer makes room.
+        """
+        if self._texts_of is not self.text_encoder:
+            self._texts, self._texts_of = {}, self.text_encoder
+        missing = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if missing:
+            offload(self.transformer)
+            with borrowed(self.text_encoder):
+                for text in missing:
+                    one = encode_text(self.tokenizer, self.text_encoder, [text], device=self._execution_device)
+                    self._texts[text] = one.cpu()
+        found = torch.cat([self._texts[text] for text in texts])
+        while len(self._texts) > TEXTS_KEPT:
+            del self._texts[next(iter(self._texts))]
+        return found
 
     def default_guidance(self, navigates: bool) -> float:
         """The model's own guidance scale for the task."""
         own = self.config.navigation_guidance if navigates else None
         return float(self.config.guidance if own is None else own)
+
+    @property
+    def trained_sampling(self) -> Sampling:
+        """The context attention and the null context that the model was trained with."""
+        return Sampling(context_attention=self.config.context_attention, null_context=self.config.null_context)
 
     def resolve_path(self, path: CameraPath | str, frames: int) -> CameraPath:
         """A preset's name or a path, as ``frames`` poses relative to the first.
@@ -284,29 +337,6 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         require_rigid(path.c2w, "the camera path")
         c2w = path.c2w if len(path) == frames else resample(path.c2w, frames)
         return CameraPath(relative_to(c2w, 0), path.intrinsics)
-
-    def _denoise(
-        self,
-        latents: Tensor,
-        first: Tensor,
-        conditions: Conditions,
-        guidance: Guidance,
-        steps: int,
-        on_step: StepCallback | None,
-    ) -> Tensor:
-        """From noise to the clip's latents; the first one is pinned again at every step."""
-        self.scheduler.set_timesteps(steps, device=latents.device)
-        self.scheduler.set_begin_index(0)
-        latents = torch.cat([first, latents[:, :, 1:]], dim=2).float()
-        with self.progress_bar(total=steps) as bar:
-            for number, timestep in enumerate(self.scheduler.timesteps):
-                velocity = guided_velocity(self.transformer, latents.to(first.dtype), timestep, conditions, guidance)
-                latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-                latents = torch.cat([first.float(), latents[:, :, 1:]], dim=2)
-                bar.update()
-                if on_step is not None:
-                    on_step(number + 1, steps, latents)
-        return latents
 
     def _read_answer(self, clip: np.ndarray, label: str) -> Found | None:
         """The red box of the clip's tail; None when no box can be read."""

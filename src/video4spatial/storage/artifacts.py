@@ -135,6 +135,16 @@ class StoreLayout:
         return self.shards / f"shard-{number:06d}.safetensors"
 
     @property
+    def texts(self) -> Path:
+        """Embeddings of the sentences of this store's videos: a store of its own."""
+        return self.root / "text"
+
+    @property
+    def origin(self) -> Path:
+        """What the latents were made with."""
+        return self.root / "origin.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one process that writes."""
         return self.root / ".lock"

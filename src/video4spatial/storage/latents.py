@@ -229,15 +229,16 @@ class LatentStore:
     def _handle(self, shard: str) -> safe_open:
         if self._pid != os.getpid():  # forked: leave the parent's handles alone
             self._handles, self._pid = {}, os.getpid()
-        if shard not in self._handles:
+        handle = self._handles.get(shard)
+        if handle is None:
             try:
                 handle = safe_open(self.layout.shards / shard, framework="pt")
             except (SafetensorError, OSError) as error:
                 raise self._damaged(shard, error) from None
-            while len(self._handles) >= _OPEN_SHARDS:
-                self._handles.pop(next(iter(self._handles)))
+            for old in list(self._handles)[: max(0, len(self._handles) + 1 - _OPEN_SHARDS)]:
+                self._handles.pop(old, None)  # another thread may have been faster
             self._handles[shard] = handle
-        return self._handles[shard]
+        return handle
 
     def _damaged(self, shard: str, error: Exception) -> InputError:
         path = self.layout.shards / shard

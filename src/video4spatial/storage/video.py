@@ -2,7 +2,7 @@
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +21,7 @@ from video4spatial.storage.resize import fit_intrinsics, resize_clip
 
 __all__ = [
     "VideoInfo",
+    "count_frames",
     "fit_intrinsics",
     "iter_frames",
     "probe",
@@ -46,7 +47,10 @@ class VideoInfo:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Frame count, size and rate. Counts by the container's word, or by reading the packets where it gives none."""
+    """Frame count, size and rate. Counts by the container's word, or by reading the packets where it gives none.
+
+    A container may be wrong about its frames; ``count_frames`` decodes to know.
+    """
     path = Path(path)
     if path.is_dir():
         images = _images(path)
@@ -58,16 +62,30 @@ def probe(path: str | Path) -> VideoInfo:
         return VideoInfo(frames, width, height, _fps(path, stream))
 
 
-def iter_frames(path: str | Path, start: int = 0, stride: int = 1) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+def count_frames(path: str | Path) -> int:
+    """How many frames ``iter_frames`` gives, found by decoding them all (none is kept or converted)."""
+    path = Path(path)
+    if path.is_dir():
+        return len(_images(path))
+    with _opened(path) as (container, stream):
+        return sum(1 for _ in container.decode(stream))
+
+
+def iter_frames(
+    path: str | Path, start: int = 0, stride: int = 1, on_decoded: Callable[[int], None] | None = None
+) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
     """RGB frames ``start``, ``start + stride``, ... one at a time, turned upright as the file's rotation says.
 
-    ``path`` is a video file, or a folder of images in the order of their names (numbers by value). Raises
-    ``InputError`` naming the file if it is missing, unreadable, broken, or has no frames.
+    ``path`` is a video file, or a folder of images in the order of their names (numbers by value). ``on_decoded`` is
+    called with the number of the source's frames passed so far, those left out included. Raises ``InputError`` naming
+    the file if it is missing, unreadable, broken, or has no frames.
     """
     path = Path(path)
     if start < 0 or stride < 1:
         raise InputError(f"start is {start} and stride is {stride}: give a start of at least 0, a stride of at least 1")
-    frames = _folder_frames(path, start, stride) if path.is_dir() else _video_frames(path, start, stride)
+    passed = on_decoded or (lambda count: None)
+    read = _folder_frames if path.is_dir() else _video_frames
+    frames = read(path, start, stride, passed)
     return _none_is_an_error(frames, path, start)
 
 
@@ -140,16 +158,26 @@ def _opened(path: Path) -> Iterator[tuple]:
         raise InputError(f"{path} cannot be read as a video ({reason}): is it complete, and a video?") from None
 
 
-def _video_frames(path: Path, start: int, stride: int) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+def _video_frames(
+    path: Path, start: int, stride: int, passed: Callable[[int], None]
+) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
     with _opened(path) as (container, stream):
-        for frame in islice(container.decode(stream), start, None, stride):
+        for number, frame in enumerate(container.decode(stream)):
+            passed(number + 1)
+            if number < start or (number - start) % stride:
+                continue
             yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
 
 
-def _folder_frames(folder: Path, start: int, stride: int) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+def _folder_frames(
+    folder: Path, start: int, stride: int, passed: Callable[[int], None]
+) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
     images = _images(folder)
     shape = None
-    for image in images[start::stride]:
+    for number, image in enumerate(images):
+        passed(number + 1)
+        if number < start or (number - start) % stride:
+            continue
         frame = _read_image(image)
         shape = shape or frame.shape
         if frame.shape != shape:

@@ -198,11 +198,13 @@ class TransformerRun(RunConfig):
         lora: train low-rank additions and the camera embedding instead of what ``train`` names.
         weights_dtype: precision that frozen weights are held in; what trains is always held in fp32.
         checkpointing: keep only each block's input for the backward pass, and compute the rest again.
-        shard: spread weights, gradients and optimiser states over the processes (FSDP2).
         context_parallel: processes that share one sequence (Ulysses).
         data: stores of latents encoded beforehand to train on, instead of ``stream``.
         drop: chance that instruction and context are dropped together (for joint guidance).
         gap: RoPE indices between context and target (paper: 50).
+        context_attention: "joint" (paper): all attends to all; "causal": context attends to context only, so that
+            sampling can compute it once a clip.
+        null_context: what a dropped example has in its context's place: "noise", or "none" (no tokens).
         shift: of the noise levels towards noise (Wan2.2: 5).
         export: precision of the pipeline's weights on disk.
         defaults: the saved pipeline's sampling defaults.
@@ -219,11 +221,12 @@ class TransformerRun(RunConfig):
     lora: LoraConfig | None = None
     weights_dtype: Literal["fp32", "bf16"] = "fp32"
     checkpointing: bool = False
-    shard: bool = False
     context_parallel: int = 1
     drop: float = 0.1
     gap: int = 50
     vanilla_rope: bool = False
+    context_attention: Literal["joint", "causal"] = "joint"
+    null_context: Literal["noise", "none"] = "noise"
     shift: float = 5.0
     window: WindowConfig = field(default_factory=WindowConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
@@ -238,8 +241,14 @@ class TransformerRun(RunConfig):
         super().__post_init__()
         if self.context_parallel < 1:
             raise InputError(f"config key 'context_parallel' is {self.context_parallel}: give at least 1")
+        if self.context_parallel > 1 and self.context_attention == "causal":
+            raise InputError(
+                "config key 'context_attention' must be joint where 'context_parallel' splits the sequence"
+            )
         if self.start is not None and self.base is not None:
             raise InputError("config keys 'start' and 'base' are both set: start from one of them")
+        if self.weights_dtype == "bf16" and self.precision != "bf16":
+            raise InputError("weights_dtype is bf16, but precision is fp32: frozen bf16 weights need precision=bf16")
         if self.data is not None and self.previews:
             raise InputError("previews are sampled in rooms, and a run with 'data' renders none: set previews=false")
 
@@ -272,6 +281,10 @@ def from_dict(kind: type[ConfigType], values: Any, where: str = "") -> ConfigTyp
             hint = f"did you mean {where}{close[0]}?" if close else f"known: {', '.join(fields)}"
             raise InputError(f"unknown config key {name!r}: {hint}")
         given[key] = _convert(hints[key], value, name)
+    needed = [f.name for f in fields.values() if f.default is f.default_factory is dataclasses.MISSING]
+    missing = [f"{where}{name}" for name in needed if name not in given]
+    if missing:
+        raise InputError(f"config key {missing[0]!r} is missing: give it")
     return kind(**given)
 
 
@@ -288,7 +301,9 @@ def override(config: ConfigType, settings: list[str]) -> ConfigType:
             raise InputError(f"--set {setting!r}: write it as key=value, for example optim.lr=3e-4")
         node, parts = values, path.strip().split(".")
         for i, part in enumerate(parts[:-1]):
-            inner = node.get(part) if isinstance(node, dict) else None
+            if part in node and node[part] is None:
+                node[part] = {}  # data.roots=STORE gives a run stores, lora.rank=8 makes it train LoRA
+            inner = node.get(part)
             if not isinstance(inner, dict):
                 raise InputError(f"unknown config key {'.'.join(parts[: i + 1])!r} in --set {setting!r}")
             node = inner

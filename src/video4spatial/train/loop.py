@@ -195,7 +195,8 @@ class Trainer:
 
     def _fail(self, what: str, ids: list[str]) -> None:
         """Stop all processes: name the step and the examples, and leave the state before the step beside the run."""
-        ids = sorted({name for part in self.ranks.gather_objects(ids) for name in part})
+        everyone = self.ranks.gather_objects(ids)[:: self.ranks.context]  # a context-parallel group shares its examples
+        ids = sorted(name for part in everyone for name in part)
         folder = RunLayout(self.layout.failure)
         with contextlib.suppress(InputError):
             self.checkpoints.finish()

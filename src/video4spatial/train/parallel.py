@@ -7,8 +7,10 @@ and hold a part of its tokens each (DeepSpeed-Ulysses: Jacobs et al., 2023); the
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Shard
 
 from video4spatial.model.diffusers_internals import (
     ContextParallelConfig,
@@ -26,6 +28,7 @@ from video4spatial.model.diffusers_internals import (
 )
 from video4spatial.schema import InputError
 
+warnings.filterwarnings("ignore", message="FSDP2-wrapped module")  # blocks return views; nothing writes into them
 TIMEOUT = timedelta(minutes=20)  # a rank may be writing a large checkpoint meanwhile
 
 
@@ -127,9 +130,14 @@ def parallelise(model: nn.Module, ranks: Ranks, compile_blocks: bool = False) ->
         _split_sequence(model, ranks)
     mesh = init_device_mesh(ranks.device.type, (ranks.size,), mesh_dim_names=("shard",))
     for block in blocks if blocks is not None else ():
-        fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+        fully_shard(block, mesh=mesh, shard_placement_fn=partial(split_dimension, size=ranks.size))
+    fully_shard(model, mesh=mesh, shard_placement_fn=partial(split_dimension, size=ranks.size))
     return model
+
+
+def split_dimension(p: nn.Parameter, size: int) -> Shard:
+    """The first dimension that ``size`` processes share evenly (a modulation table is [1, 6, D]); else the first."""
+    return Shard(next((d for d, length in enumerate(p.shape) if length % size == 0), 0))
 
 
 def _split_sequence(model: Any, ranks: Ranks) -> None:

@@ -58,7 +58,8 @@ class TrainingState:
                 problems.setdefault("of another optimiser", []).append(name)
                 continue
             if entry.endswith(".codes"):
-                wanted[name] = torch.zeros_like(owner, dtype=torch.uint8, requires_grad=False)
+                like = owner if _in_rows(owner) else torch.empty(owner.shape)
+                wanted[name] = torch.zeros_like(like, dtype=torch.uint8, requires_grad=False)
             elif stored[name] == tuple(owner.shape) and entry != "step":
                 wanted[name] = torch.zeros_like(owner, dtype=torch.float32, requires_grad=False)
             elif entry == "step" or entry.endswith(".scale"):
@@ -146,28 +147,37 @@ def _new_buffer(optimiser: Any, p: Tensor, entry: str) -> Tensor | None:
     return None if make is None else make(p, entry == "exp_avg")
 
 
+def _in_rows(tensor: Tensor) -> bool:
+    """Whether this process holds a run of rows (or all of them): then its part of the flattened tensor is one run."""
+    return not isinstance(tensor, DTensor) or tensor.placements == (Shard(0),)
+
+
 def _eight_bit(optimiser: Any, p: Tensor, entry: str, codes: Tensor, scale: Tensor) -> Tensor:
-    """An 8-bit state out of its codes (sharded like ``p``) and all of its scales."""
+    """An 8-bit state out of its codes (as ``empty`` lays them out) and all of its scales.
+
+    Exact where this process's part begins at a block; elsewhere the numbers are rounded to 8 bits once more.
+    """
     from torchao.optim.quant_utils import create_dynamic_map
 
     buffer = _new_buffer(optimiser, p, entry)
-    block = p.numel() // scale.numel()
+    if buffer is None:  # another optimiser keeps plain numbers
+        buffer = torch.zeros_like(p, dtype=torch.float32, requires_grad=False)
+    local: Any = _local(buffer)
+    local_codes, block = _local(codes), p.numel() // scale.numel()
     first = 0
-    if isinstance(p, DTensor):
+    if isinstance(p, DTensor) and _in_rows(p):
         rows = -(-p.shape[0] // p.device_mesh.size())
         first = min(p.device_mesh.get_local_rank() * rows, p.shape[0]) * (p.numel() // p.shape[0])
-    local_codes = _local(codes)
-    local: Any = None if buffer is None else _local(buffer)
     last = first + local_codes.numel()
-    if hasattr(local, "codes") and first % block == 0 and local.block_size == block:
+    if _in_rows(p) and hasattr(local, "codes") and first % block == 0 and local.block_size == block:
         local.codes.copy_(local_codes)
         local.scale.copy_(scale[first // block : last // block])
-        return buffer  # pyright: ignore[reportReturnType]
+        return buffer
     values = torch.tensor(create_dynamic_map(signed=entry == "exp_avg"), dtype=torch.float32)
     of_element = scale[torch.arange(first, last) // block].view(local_codes.shape)
     numbers = values.to(local_codes.device)[local_codes.long()] * of_element.to(local_codes.device)
-    if local is None:  # another optimiser keeps plain numbers
-        buffer = torch.zeros_like(p, dtype=torch.float32, requires_grad=False)
-        local = _local(buffer)
+    if isinstance(p, DTensor) and not _in_rows(p):
+        (placement,) = p.placements
+        numbers = numbers.chunk(p.device_mesh.size(), dim=placement.dim)[p.device_mesh.get_local_rank()]
     local.copy_(numbers)
-    return buffer  # pyright: ignore[reportReturnType]
+    return buffer

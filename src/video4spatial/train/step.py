@@ -4,20 +4,22 @@
 
 over the target's noisy latents only (paper, Sections 3.2 and 3.4). With chance ``drop`` an example loses its
 instruction and its context together: the context's slots then hold pure noise and are told so by the maximum timestep,
-as in the null branch of sampling.
+as in the null branch of sampling. With ``null_context="none"`` it has no context tokens instead.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from einops import repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video4spatial.data.dataset import Batch
 from video4spatial.flow import TIMESTEPS, add_noise, draw_sigma, velocity
-from video4spatial.model.context import MAX_TIMESTEP, assemble
+from video4spatial.model.context import MAX_TIMESTEP, Sequence, assemble
 from video4spatial.model.instruction import encode_text
 from video4spatial.train.config import TransformerRun
 
@@ -86,17 +88,41 @@ def flow_matching_loss(
         gap=config.gap,
         vanilla_rope=config.vanilla_rope,
     )
+    mask = None
+    if config.null_context == "none" and sequence.context_frames:
+        if random.dropped.all():
+            sequence = sequence.target_alone()
+        elif random.dropped.any():
+            mask = without_context(sequence, gone, model.config.patch_size)
     predicted = model(
         sequence.latents,
         sequence.timestep,
         torch.where(gone.view(-1, 1, 1), null_text, text),
         frame_index=sequence.frame_index,
         camera=sequence.camera,
+        attention_mask=mask,
+        context_frames=sequence.context_frames,
+        context_attention=config.context_attention,
         return_dict=False,
     )[0]
     wanted = velocity(batch.target, noise)
     error = sequence.target(predicted).float() - wanted.float()
     return error[:, :, 1:].square().mean(dim=(1, 2, 3, 4))
+
+
+def without_context(
+    sequence: Sequence, gone: Bool[Tensor, " B"], patch_size: tuple[int, ...] | list[int]
+) -> Bool[Tensor, "B 1 1 N"]:
+    """Which keys each example's tokens attend to, where the examples ``gone`` have no context tokens.
+
+    Their context stays in the batch, but no target token sees it, so that loss and gradients are those of the target
+    alone. A mask instead of a second, shorter batch: every process then runs the same passes, as sharded parameters
+    need it.
+    """
+    tokens_a_frame = math.prod(n // p for n, p in zip(sequence.latents.shape[3:], patch_size[1:], strict=True))
+    seen = torch.ones(len(gone), sequence.latents.shape[2], dtype=torch.bool, device=gone.device)
+    seen[:, : sequence.context_frames] = ~gone[:, None]
+    return repeat(seen, "b f -> b 1 1 (f s)", s=tokens_a_frame)
 
 
 class TextTable:
