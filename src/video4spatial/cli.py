@@ -124,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     convert = command("convert", run_convert, "Make a pipeline folder of a stock Wan2.2-TI2V-5B.")
     convert.add_argument("source", metavar="SRC", help="folder in diffusers or official layout, or hub id")
     convert.add_argument("target", metavar="DST", help="the folder to write, for --model")
-    convert.add_argument("--dtype", default="bfloat16", help="bfloat16, float16, float32; default %(default)s")
+    convert.add_argument("--dtype", default="bfloat16", help="bfloat16 or float32; default %(default)s")
     convert.add_argument("--force", action="store_true", help="replace a pipeline folder at DST")
     for part in ("transformer", "vae", "text-encoder", "tokenizer"):
         convert.add_argument(f"--{part}", metavar="PATH", help=f"{part} from this folder or file instead")
@@ -185,7 +185,7 @@ def quiet_libraries() -> None:
 
 
 def load_pipeline(name: str, options: argparse.Namespace | None = None) -> "Video4SpatialPipeline":
-    """The pipeline, LoRAs fused, placed as the options ask; without options on the GPU, where there is one."""
+    """The pipeline as the options ask, LoRAs fused in; without options wholly on the GPU, where there is one."""
     import torch
 
     quiet_libraries()

@@ -4,7 +4,6 @@ One part is in memory at a time (the largest, UMT5-XXL, takes 11.4 GB in bfloat1
 at all.
 """
 
-import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import atomic_path
 
-PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD = "5GB"  # the largest file; whole models in one file are awkward to copy and resume
 
 
@@ -51,8 +50,7 @@ def convert(source: str, target: str | Path, dtype: str = "bfloat16", force: boo
             model = parts.load(part)
             model.save_pretrained(str(folder / part), max_shard_size=SHARD)
             kinds[part] = type(model)
-            del model
-            gc.collect()
+            del model  # before the next is read
         hollow = {part: empty_part(kind, folder / part) for part, kind in kinds.items()}
         require_fitting(hollow["transformer"].config, hollow["vae"].config, hollow["text_encoder"].config)
         tokenizer, scheduler = parts.load("tokenizer"), sampler()

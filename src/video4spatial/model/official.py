@@ -173,7 +173,7 @@ def vae_from_official(path: str | Path, dtype: torch.dtype | None = None) -> Aut
     """``Wan2.2_VAE.pth`` (or the same as safetensors). Widths are read from it; all else is Wan2.2's."""
     weights = open_weights(path)
     names = vae_names(weights.shapes)
-    config = WAN22_VAE | _widths(weights, names)
+    config: dict[str, Any] = WAN22_VAE | _widths(weights, names)
     if config["z_dim"] != WAN22_VAE["z_dim"]:
         raise InputError(f"{path}: a VAE of {config['z_dim']} latent channels; Wan2.2-TI2V's has 48 (Wan2.2_VAE.pth)")
     with init_empty_weights():
@@ -200,7 +200,7 @@ def text_encoder_from_official(path: str | Path, dtype: torch.dtype | None = Non
         sizes = {"vocab_size": embedding[0], "d_model": embedding[1], "d_ff": ffn[0], "num_layers": layers}
         sizes |= {"num_heads": heads[1], "d_kv": q[0] // heads[1]}
     with init_empty_weights():
-        encoder = UMT5EncoderModel(UMT5Config(**sizes))
+        encoder: Any = UMT5EncoderModel(UMT5Config(**sizes))
     fill(encoder, weights, text_encoder_names(shapes), dtype)
     encoder.tie_weights()
     return encoder.eval()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -159,7 +160,7 @@ def fill(
 
     Args:
         names: the stored name of each of the model's tensors; by default they are the same.
-        dtype: the precision to hold; the modules that diffusers keeps in float32 stay so. Default: as stored.
+        dtype: the precision to hold; what the model's library keeps in float32 stays so. Default: as stored.
         optional: what may be missing, and then stays on the meta device.
 
     Raises:
@@ -168,6 +169,8 @@ def fill(
     names = {key: key for key in weights.shapes} if names is None else names
     require_match(shapes_of(model), {key: weights.shapes[s] for key, s in names.items()}, weights.source, optional)
     exact = set(getattr(model, "_keep_in_fp32_modules", None) or ())
+    if dtype == torch.bfloat16 and not isinstance(model, ModelMixin):
+        exact = set()  # transformers keeps these in float32 for float16's sake only
     state = {}
     for key, stored in names.items():
         tensor = weights.read(stored)

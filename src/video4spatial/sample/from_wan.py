@@ -51,7 +51,7 @@ class WanParts:
 
     Args:
         source: a folder in either layout, or a hub id ("Wan-AI/Wan2.2-TI2V-5B-Diffusers", "Wan-AI/Wan2.2-TI2V-5B").
-        dtype: the precision of the weights.
+        dtype: the precision of transformer and text encoder. The VAE is always float32, as Wan runs it.
         replaced: parts from elsewhere, by name ("vae", ...): a folder, a file, or a loaded module.
 
     Raises:
@@ -79,26 +79,39 @@ class WanParts:
     def load(self, part: str) -> Any:
         """One part, its weights checked name by name and shape by shape."""
         if part not in self.places:
-            return self.given[part]
+            return require_ours(part, self.given[part])
         loaders: dict[str, Callable[..., Any]] = {
             "transformer": load_transformer,
             "vae": load_vae,
             "text_encoder": load_text_encoder,
             "tokenizer": load_tokenizer,
         }
-        return loaders[part](self.places[part], *([] if part == "tokenizer" else [self.dtype]))
+        return loaders[part](self.places[part], *([] if part == "tokenizer" else [self.precision(part)]))
+
+    def precision(self, part: str) -> torch.dtype:
+        """What a part's weights are held in."""
+        return torch.float32 if part == "vae" else self.dtype
 
     def bytes_needed(self) -> dict[str, int]:
-        """What each part's weights take in ``dtype``, by the shapes in the files' headers."""
+        """What each part's weights take, by the shapes in the files' headers."""
         places = {part: place for part, place in self.places.items() if part != "tokenizer"}
         numbers = {p: sum(map(math.prod, open_weights(place).shapes.values())) for p, place in places.items()}
-        return {part: number * self.dtype.itemsize for part, number in numbers.items()}
+        return {part: number * self.precision(part).itemsize for part, number in numbers.items()}
 
     def load_all(self) -> dict[str, Any]:
         """All parts and the sampler, as the pipeline takes them."""
         parts = {part: self.load(part) for part in PARTS} | {"scheduler": sampler()}
         require_fitting(parts["transformer"].config, parts["vae"].config, parts["text_encoder"].config)
         return parts
+
+
+def require_ours(part: str, module: Any) -> Any:
+    """A part that was given loaded; ``InputError`` for a stock transformer, which knows no context."""
+    if part == "transformer" and not isinstance(module, Video4SpatialTransformer3DModel):
+        raise InputError(
+            f"transformer= is a {type(module).__name__}: give a Video4SpatialTransformer3DModel or a folder"
+        )
+    return module
 
 
 def local_folder(source: str | Path, wanted: list[str]) -> Path:
@@ -157,19 +170,20 @@ def require_fitting(transformer: Any, vae: Any, text_encoder: Any) -> None:
         )
 
 
-def require_pipeline(folder: Path, given: Container[str] = ()) -> torch.dtype:
-    """Check every part of our own saved pipeline, those aside that are ``given``; the precision to hold it in.
+def require_pipeline(folder: Path, given: Container[str] = ()) -> dict[str, torch.dtype]:
+    """Check every part of our own saved pipeline, those aside that are ``given``; the precisions to hold it in.
 
     Raises:
         InputError: a part's tensors are not exactly those of its class and config (the transformer checks itself).
     """
-    precision = torch.float32
+    precisions = {"default": torch.float32}
     for part, kind in (("vae", AutoencoderKLWan), ("text_encoder", UMT5EncoderModel)):
         if part not in given:
-            require_part(kind, folder / part)
+            weights = require_part(kind, folder / part)
+            precisions[part] = torch.float32 if part == "vae" else stored_precision(weights)
     if "transformer" not in given:
-        precision = stored_precision(open_weights(folder / "transformer"))
-    return precision
+        precisions["transformer"] = stored_precision(open_weights(folder / "transformer"))
+    return precisions
 
 
 def config_beside(place: Path) -> Path:

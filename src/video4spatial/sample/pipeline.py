@@ -125,7 +125,8 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
     ) -> "Video4SpatialPipeline":
         """Load a shipped model by name ("rooms-small"), or a folder that ``save_pretrained`` wrote.
 
-        Weights stored in bfloat16 stay so, all others are held in float32, unless ``torch_dtype`` says otherwise.
+        Transformers and text encoders stored in bfloat16 stay so, all else is held in float32, unless ``torch_dtype``
+        says otherwise.
 
         Raises:
             InputError: there is no such model, or its weights are not whole.
@@ -153,6 +154,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         Args:
             source: a folder in diffusers or official layout, or a hub id.
             transformer, vae, text_encoder, tokenizer: a part from elsewhere: folder, file, or module.
+            torch_dtype: of transformer and text encoder; the VAE is always float32, as Wan runs it.
             settings: what differs from the defaults of this class (``width``, ``frames``, ...).
 
         Raises:

@@ -64,12 +64,14 @@ def load_placed(
     dtype: str = "auto",
     loras: Sequence[tuple[str, float]] = (),
 ) -> Video4SpatialPipeline:
-    """The pipeline ``model`` (a shipped name or a folder), loaded in ``dtype``, with ``loras`` (each a place and a
-    scale) fused into its weights, and placed."""
+    """The pipeline ``model`` (a shipped name or a folder), loaded in ``dtype``, with ``loras`` fused in, and placed.
+
+    Each LoRA is a file or folder and its scale. They become part of the weights before these are moved or quantised.
+    """
     require_usable(placement, torch.device(device))
     pipeline = Video4SpatialPipeline.from_pretrained(model, torch_dtype=load_dtypes(model, device, dtype))
-    for lora in loras:
-        pipeline.load_lora(*lora)
+    for path, scale in loras:
+        pipeline.load_lora(path, scale)
     if loras:
         pipeline.fuse_lora()
         pipeline.unload_lora()
