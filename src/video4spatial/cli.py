@@ -124,6 +124,13 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--weights", choices=("as-is", "int8", "fp8", "fp8-matmul"), help="how weights are held")
     plan.add_argument("--faster", action="append", default=[], metavar="MODE", help="as of ground; may be repeated")
     plan.add_argument("--json", metavar="FILE", help="write the plan here as well")
+    convert = command("convert", run_convert, "Make a pipeline folder of a stock Wan2.2-TI2V-5B.")
+    convert.add_argument("source", metavar="SRC", help="folder in diffusers or official layout, or hub id")
+    convert.add_argument("target", metavar="DST", help="the folder to write, for --model")
+    convert.add_argument("--dtype", default="bfloat16", help="bfloat16 or float32; default %(default)s")
+    convert.add_argument("--force", action="store_true", help="replace a pipeline folder at DST")
+    for part in ("transformer", "vae", "text-encoder", "tokenizer"):
+        convert.add_argument(f"--{part}", metavar="PATH", help=f"{part} from this folder or file instead")
 
     demo = command("demo", run_demo, "Render a room, run both tasks in it, and make a page of the results.")
     demo.add_argument("--out", default="demo", metavar="DIR", help="default %(default)s")
@@ -137,6 +144,9 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", required=True, metavar="OUT.mp4", help="the video to write")
     parser.add_argument(
         "--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s"
+    )
+    parser.add_argument(
+        "--lora", action="append", default=[], metavar="PATH[=SCALE]", help="add a LoRA's file or folder; repeatable"
     )
     parser.add_argument("--first-frame", metavar="IMAGE", help="where to start (default: the video's last frame)")
     parser.add_argument("--steps", type=int, help="sampling steps")
@@ -190,7 +200,7 @@ def quiet_libraries() -> None:
 
 
 def load_pipeline(name: str, options: argparse.Namespace | None = None) -> "Video4SpatialPipeline":
-    """The pipeline, placed as the options ask; without options wholly on the GPU, where there is one."""
+    """The pipeline as the options ask, LoRAs fused in; without options wholly on the GPU, where there is one."""
     import torch
 
     quiet_libraries()
@@ -201,7 +211,7 @@ def load_pipeline(name: str, options: argparse.Namespace | None = None) -> "Vide
         return load_placed(name, Placement(release_text_encoder=False), device)
     weights = options.weights or "as-is"
     placement = Placement(options.offload, weights, compile=options.compile, attention=options.attention)
-    return load_placed(name, placement, device, options.dtype)
+    return load_placed(name, placement, device, options.dtype, [parse_lora(lora) for lora in options.lora])
 
 
 def require_writable_video(path: str) -> None:
@@ -306,6 +316,17 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def parse_lora(text: str) -> tuple[str, float]:
+    """ "folder=0.8" as (folder, 0.8); the scale is 1 unless given."""
+    path, sign, scale = text.rpartition("=")
+    if not sign or Path(text).exists():
+        return text, 1.0
+    try:
+        return path, float(scale)
+    except ValueError:
+        raise InputError(f"--lora is {text!r}: write FILE_OR_FOLDER=SCALE, for example lora=0.8") from None
+
+
 def run_rooms(options: argparse.Namespace) -> None:
     from video4spatial.geometry.formats import save_path
     from video4spatial.rooms import make_room, tour
@@ -382,6 +403,15 @@ def run_plan(options: argparse.Namespace) -> None:
     from video4spatial.commands.plan import plan
 
     plan(options, None if options.size is None else parse_size(options.size))
+
+
+def run_convert(options: argparse.Namespace) -> None:
+    quiet_libraries()
+    from video4spatial.commands.convert import convert
+    from video4spatial.sample.from_wan import PARTS
+
+    replaced = {part: getattr(options, part) for part in PARTS}
+    convert(options.source, options.target, options.dtype, options.force, **replaced)
 
 
 def run_demo(options: argparse.Namespace) -> None:

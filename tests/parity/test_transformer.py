@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from video4spatial.model.attention import ContextCache
 from video4spatial.model.context import assemble
-from video4spatial.model.load import transformer_from_official
+from video4spatial.model.official import transformer_from_official
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 
 OFFICIAL = Path(__file__).parent / "wan_official_tiny.safetensors"

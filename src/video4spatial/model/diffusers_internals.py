@@ -9,6 +9,11 @@ from typing import Any
 
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 from diffusers.hooks.context_parallel import apply_context_parallel
+from diffusers.loaders.lora_base import LORA_ADAPTER_METADATA_KEY as LORA_METADATA_KEY
+from diffusers.loaders.lora_conversion_utils import (
+    _convert_musubi_wan_lora_to_diffusers,
+    _convert_non_diffusers_wan_lora_to_diffusers,
+)
 from diffusers.models._modeling_parallel import (
     ContextParallelConfig,
     ContextParallelInput,
@@ -26,6 +31,10 @@ from diffusers.models.transformers.transformer_wan import (
 )
 
 project_qkv = _get_qkv_projections
+LORA_CONVERTERS = {  # by the prefix of the names they take
+    "diffusion_model.": _convert_non_diffusers_wan_lora_to_diffusers,
+    "lora_unet_": _convert_musubi_wan_lora_to_diffusers,
+}
 
 
 def causal_features(vae: Any, part: str) -> list[Any]:
@@ -57,6 +66,8 @@ def borrowed(model: Any) -> Iterator[None]:
 
 
 __all__ = [
+    "LORA_CONVERTERS",
+    "LORA_METADATA_KEY",
     "ContextParallelConfig",
     "ContextParallelInput",
     "ContextParallelOutput",

@@ -1,4 +1,4 @@
-"""Where models come from: the shipped one, a pipeline folder, official Wan weights, or a small one made from scratch.
+"""Where models come from: the shipped one, a pipeline folder, or a small one made from scratch.
 
 Small models are made of the real classes with Wan2.2's strides (16 in space, 4 in time, patch 2), so no other line of
 code asks which model it has.
@@ -10,9 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
-from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from torch import Tensor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from video4spatial.model.diffusers_internals import WanCausalConv3d, WanResample
@@ -185,24 +183,3 @@ def sampler() -> UniPCMultistepScheduler:
     return UniPCMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0, num_train_timesteps=1000
     )
-
-
-def transformer_from_official(
-    state: dict[str, Tensor], config: dict[str, Any] | None = None
-) -> Video4SpatialTransformer3DModel:
-    """Our transformer with the weights of the official ``WanModel``, its key names included.
-
-    Args:
-        state: tensors by official key name (Wan2.2's ``wan/modules/model.py``).
-        config: arguments of ``Video4SpatialTransformer3DModel`` that differ from the 5B model's.
-
-    Raises:
-        InputError: keys are missing or left over after conversion.
-    """
-    model = Video4SpatialTransformer3DModel(**(config or {}))
-    converted = convert_wan_transformer_to_diffusers(dict(state))
-    missing, unexpected = model.load_state_dict(converted, strict=False)
-    missing = [key for key in missing if key != "camera_embedding.weight"]
-    if missing or unexpected:
-        raise InputError(f"these are not weights of a WanModel: missing {missing[:5]}, unexpected {unexpected[:5]}")
-    return model

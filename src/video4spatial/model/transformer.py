@@ -12,6 +12,7 @@ backends, LoRA, quantisation, offload and compilation work as they stand:
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -33,11 +34,14 @@ from video4spatial.model.diffusers_internals import (
     WanTransformerBlock,
 )
 from video4spatial.model.rope import SparseRotaryPosEmbed
+from video4spatial.model.stored import require_part
 from video4spatial.schema import InputError
 
 Kept = TypeVar("Kept")
 
-__all__ = ["ModelMixin", "Video4SpatialTransformer3DModel", "Video4SpatialTransformerBlock"]
+CAMERA_KEY = "camera_embedding.weight"  # the one tensor that stock checkpoints lack
+
+__all__ = ["CAMERA_KEY", "ModelMixin", "Video4SpatialTransformer3DModel", "Video4SpatialTransformerBlock"]
 
 
 class Steady:
@@ -203,9 +207,16 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         nn.init.zeros_(self.camera_embedding.weight)
 
     @classmethod
-    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Load ours or a stock Wan checkpoint; a camera embedding that the checkpoint lacks starts at zero."""
-        loaded = super().from_pretrained(*args, **kwargs)
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """Load ours or a stock Wan checkpoint; a camera embedding that the checkpoint lacks starts at zero.
+
+        Raises:
+            InputError: any other tensor of a local folder is missing, left over or of another shape.
+        """
+        folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
+        if folder.is_dir():
+            require_part(cls, folder, optional=[CAMERA_KEY])
+        loaded = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded).materialise_camera_embedding()
         return loaded
 
@@ -225,9 +236,8 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        kind = timestep.device.type
-        apart = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
-        with apart:  # the meta device has no autocast
+        device = timestep.device.type
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):  # meta knows no autocast
             time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
             embedder = conditions.time_embedder
             temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()

@@ -20,8 +20,10 @@ from video4spatial.model.diffusers_internals import borrowed, offload
 from video4spatial.model.instruction import encode_text, require_known_words
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import resolve_model
+from video4spatial.model.lora import LoraMethods
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.sample.denoise import StepCallback, denoise
+from video4spatial.sample.from_wan import WanParts, require_pipeline
 from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
 from video4spatial.sample.modes import Sampling, modes_in, not_trained_for
 from video4spatial.sample.session import (
@@ -47,7 +49,7 @@ from video4spatial.schema import (
 TEXTS_KEPT = 64  # 4 MB each with UMT5-XXL
 
 
-class Video4SpatialPipeline(DiffusionPipeline):
+class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
     """Context-guided video generation (paper, Sections 3.2 to 3.4).
 
     The defaults that belong to a model (its size, clip length, rate, lens) are kept in its folder's model_index.json.
@@ -123,14 +125,43 @@ class Video4SpatialPipeline(DiffusionPipeline):
     ) -> "Video4SpatialPipeline":
         """Load a shipped model by name ("rooms-small"), or a folder that ``save_pretrained`` wrote.
 
+        Transformers and text encoders stored in bfloat16 stay so, all else is held in float32, unless ``torch_dtype``
+        says otherwise.
+
         Raises:
-            InputError: there is no such model.
+            InputError: there is no such model, or its weights are not whole.
         """
         folder = resolve_model(pretrained_model_name_or_path)
-        kwargs.setdefault("torch_dtype", torch.float32)
+        kwargs.setdefault("torch_dtype", require_pipeline(folder, kwargs))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch_dtype.*")
             return super().from_pretrained(str(folder), local_files_only=True, **kwargs)
+
+    @classmethod
+    def from_wan(
+        cls,
+        source: str | Path,
+        *,
+        transformer: Any = None,
+        vae: Any = None,
+        text_encoder: Any = None,
+        tokenizer: Any = None,
+        torch_dtype: torch.dtype = torch.bfloat16,
+        **settings: Any,
+    ) -> "Video4SpatialPipeline":
+        """A stock Wan2.2-TI2V-5B as our pipeline: a zero camera embedding, and the paper's settings.
+
+        Args:
+            source: a folder in diffusers or official layout, or a hub id.
+            transformer, vae, text_encoder, tokenizer: a part from elsewhere: folder, file, or module.
+            torch_dtype: of transformer and text encoder; the VAE is always float32, as Wan runs it.
+            settings: what differs from the defaults of this class (``width``, ``frames``, ...).
+
+        Raises:
+            InputError: see ``sample.from_wan.WanParts``.
+        """
+        replaced = {"transformer": transformer, "vae": vae, "text_encoder": text_encoder, "tokenizer": tokenizer}
+        return cls(**WanParts(source, torch_dtype, **replaced).load_all(), **settings)
 
     @property
     def codec(self) -> LatentCodec:

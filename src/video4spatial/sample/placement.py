@@ -6,6 +6,7 @@ VAE), so that whatever is not at work can be off the device. docs/full-size.md s
 
 import importlib.util
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,23 @@ class Placement:
 
 
 def load_placed(
-    model: str | Path, placement: Placement, device: str | torch.device, dtype: str = "auto"
+    model: str | Path,
+    placement: Placement,
+    device: str | torch.device,
+    dtype: str = "auto",
+    loras: Sequence[tuple[str, float]] = (),
 ) -> Video4SpatialPipeline:
-    """The pipeline ``model`` (a shipped name or a folder), loaded in ``dtype`` and placed."""
+    """The pipeline ``model`` (a shipped name or a folder), loaded in ``dtype``, with ``loras`` fused in, and placed.
+
+    Each LoRA is a file or folder and its scale. They become part of the weights before these are moved or quantised.
+    """
     require_usable(placement, torch.device(device))
     pipeline = Video4SpatialPipeline.from_pretrained(model, torch_dtype=load_dtypes(model, device, dtype))
+    for path, scale in loras:
+        pipeline.load_lora(path, scale)
+    if loras:
+        pipeline.fuse_lora()
+        pipeline.unload_lora()
     return place(pipeline, placement, device)
 
 
