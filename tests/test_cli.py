@@ -50,7 +50,7 @@ def test_help_comes_at_once():
     done = subprocess.run([sys.executable, "-m", "video4spatial.cli", "--help"], capture_output=True, text=True)
     seconds = time.monotonic() - began
     assert done.returncode == 0
-    for command in ("ground", "navigate", "rooms", "train", "evaluate", "demo"):
+    for command in ("ground", "navigate", "modes", "rooms", "train", "evaluate", "demo"):
         assert command in done.stdout
     bare = time.monotonic()
     subprocess.run([sys.executable, "-c", "import numpy"], check=True)
@@ -95,6 +95,21 @@ def test_navigate_takes_presets_and_files(walk, model, tmp_path, capsys):
         assert read_video(tmp_path / name).size == (64, 32)
     first, second = (read_video(tmp_path / name).frames for name in asked)
     assert (first != second).any()
+
+
+def test_faster_modes_are_listed_used_and_recorded(walk, model, tmp_path, capsys):
+    assert main(["modes"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("fp8-matmul", "guidance-interval[=LOW:HIGH]", "block-cache[=T]", "cached-context"):
+        assert name in printed
+    answer, steps = tmp_path / "a.json", ["--faster", "fewer-steps"]
+    asked = ["navigate", str(walk), "still", "-o", str(tmp_path / "a.mp4"), "--json", str(answer), *model[:2]]
+    modes = ["--faster", "block-cache=0.2", "--faster", "cached-context", "--faster", "int8-weights"]
+    assert main([*asked, *steps, *modes, "--sequential"]) == 0
+    settings = json.loads(answer.read_text())["settings"]
+    assert settings["modes"] == ["int8-weights", "fewer-steps=1", "block-cache=0.2", "cached-context"]
+    assert settings["branches"] == "sequential"
+    assert "was not trained for cached-context" in capsys.readouterr().err
 
 
 def test_navigate_from_images_and_another_first_frame(tiny_walk, model, tmp_path):
@@ -202,6 +217,11 @@ class TestRefusals:
             (["still", "--weights", "fp8-matmul"], "CUDA device of compute capability 8.9"),
             (["still", "--dtype", "float8"], "use one of auto, float32"),
             (["still", "--attention", "flash"], "use auto, native"),
+            (["still", "--faster", "warp"], "--faster 'warp' is unknown: use one of"),
+            (["still", "--faster", "fewer-steps"], "--faster fewer-steps and --steps set the same thing"),
+            (["still", "--faster", "fp8-weights", "--weights", "int8"], "fp8-weights and --weights set the same"),
+            (["still", "--faster", "fp8-matmul"], "CUDA device of compute capability 8.9"),
+            (["still", "--faster", "guidance-interval", "--guidance", "1"], "guidance is off"),
         ],
     )
     def test_paths_and_settings(self, capsys, out, model, walk, path, told):

@@ -69,6 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     navigate.add_argument("--json", metavar="FILE", help="write the settings here as well")
     add_sampling_options(navigate)
 
+    command("modes", run_modes, "List the faster modes of ground and navigate, and what each changes.")
+
     rooms = command("rooms", run_rooms, "Render a walk through a procedural room.")
     rooms.add_argument("seed", type=int, metavar="SEED", help="which room")
     rooms.add_argument("out", metavar="OUT.mp4")
@@ -108,6 +110,19 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
     evaluate.add_argument("--seed", type=int, default=0, help="default %(default)s")
 
+    plan = command("plan", run_plan, "Predict memory and time of a request, and propose settings that fit.")
+    plan.add_argument("--model", help="a shipped model or a pipeline folder; default: the 5B one of the paper")
+    plan.add_argument("--gpu", metavar="GPU", help="24GB, or a name such as 'RTX 4090'; default: this machine's")
+    plan.add_argument("--size", metavar="WxH", help="default: the model's")
+    plan.add_argument("--context-frames", type=int, metavar="N", help="length of the walk-through video; default 337")
+    plan.add_argument("--context-latents", type=int, metavar="N", help="latents of it to look at")
+    plan.add_argument("--frames", type=int, help="length of the clip, 4k+1")
+    plan.add_argument("--steps", type=int, help="sampling steps")
+    plan.add_argument("--guidance", type=float, help="scale of guidance; 1 is off and halves the work")
+    plan.add_argument("--sequential", action="store_true", help="guidance branches one after the other")
+    plan.add_argument("--offload", choices=("none", "model", "group"), help="which weights leave the GPU")
+    plan.add_argument("--weights", choices=("as-is", "int8", "fp8", "fp8-matmul"), help="how weights are held")
+    plan.add_argument("--json", metavar="FILE", help="write the plan here as well")
     convert = command("convert", run_convert, "Make a pipeline folder of a stock Wan2.2-TI2V-5B.")
     convert.add_argument("source", metavar="SRC", help="folder in diffusers or official layout, or hub id")
     convert.add_argument("target", metavar="DST", help="the folder to write, for --model")
@@ -151,6 +166,18 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     memory.add_argument("--compile", action="store_true", help="compile the transformer's block: a slow first step")
     memory.add_argument(
         "--attention", default="auto", metavar="BACKEND", help="an attention backend of diffusers (default: the best)"
+    )
+    memory.add_argument(
+        "--faster",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a faster mode, not exact; may be given more than once; list them with: video4spatial modes",
+    )
+    memory.add_argument(
+        "--sequential",
+        action="store_true",
+        help="guidance branches one after the other: exact, half the memory of activations",
     )
 
 
@@ -203,6 +230,11 @@ def require_writable_answer(path: str | None) -> None:
 
 def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
     """Encode the context and generate; ``instruction`` goes to the pipeline."""
+    from video4spatial.sample.modes import Sampling, choose
+
+    faster = choose(options.faster, options.steps, options.weights)
+    options.weights = faster.weights or options.weights
+    sampling = faster.sampling(Sampling(branches="sequential" if options.sequential else "batched"))
     pipeline = load_pipeline(options.model, options)
     from video4spatial.commands.progress import encoding_progress
 
@@ -210,15 +242,25 @@ def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
         scene: EncodedScene = pipeline.encode_context(options.context, options.first_frame, on_progress=report)
     if "path" in instruction:
         instruction["path"] = instruction["path"](pipeline)
-    return pipeline(
+    result = pipeline(
         scene,
         seed=options.seed,
-        steps=options.steps,
+        steps=faster.steps_of(pipeline.config.steps) if faster.steps else options.steps,
+        sampling=sampling,
         guidance=options.guidance,
         context_latents=options.context_latents,
         frames=options.frames,
         **instruction,
     )
+    for name in result.settings["not_trained_for"]:
+        print(f"note: {options.model} was not trained for {name}: expect worse results", file=sys.stderr)
+    return result
+
+
+def run_modes(options: argparse.Namespace) -> None:
+    from video4spatial.commands.modes import print_modes
+
+    print_modes()
 
 
 def run_ground(options: argparse.Namespace) -> None:
@@ -352,6 +394,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from video4spatial.commands.evaluate import evaluate_pipeline
 
     evaluate_pipeline(pipeline, options)
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    from video4spatial.commands.plan import plan
+
+    plan(options, None if options.size is None else parse_size(options.size))
 
 
 def run_convert(options: argparse.Namespace) -> None:

@@ -59,3 +59,31 @@ def test_noise_in_the_contexts_place_is_told_so_for_each_example():
     context, index, target, timestep, _ = parts()
     sequence = assemble(context, index, target, timestep, context_timestep=torch.tensor([1000.0, 0.0]))
     assert sequence.timestep[:, :4].tolist() == [[1000, 1000, 1000, 0], [0, 0, 0, 0]]
+
+
+def test_the_target_alone_keeps_its_place_after_the_context():
+    context, index, target, timestep, camera = parts()
+    sequence = assemble(context, index, target, timestep, camera)
+    alone = sequence.target_alone()
+    assert alone.context_frames == 0
+    assert torch.equal(alone.latents, target)
+    assert alone.frame_index.tolist() == [[81, 82, 83, 84], [53, 54, 55, 56]]
+    assert alone.timestep.tolist() == [[0, 700, 700, 700], [0, 12.5, 12.5, 12.5]]
+    assert torch.equal(alone.camera, camera)
+    before = sequence.context_alone()
+    assert torch.equal(before.latents, context)
+    assert (before.timestep.tolist(), before.frame_index.tolist()) == ([[0] * 3] * 2, index.tolist())
+    assert before.camera is None
+
+
+def test_the_next_step_replaces_target_and_time_and_nothing_else():
+    context, index, target, timestep, camera = parts()
+    sequence = assemble(context, index, target, timestep, camera, context_timestep=1000.0)
+    alone = sequence.target_alone()
+    wanted = assemble(context, index, target + 1, torch.tensor([640.0, 640.0]), camera, context_timestep=1000.0)
+    sequence.renew(target + 1, torch.tensor(640.0))
+    for name in ("latents", "timestep", "frame_index", "camera"):
+        assert torch.equal(getattr(sequence, name), getattr(wanted, name)), name
+    assert torch.equal(alone.latents, target + 1)  # a view of the same sequence
+    alone.renew(target, torch.tensor(5.0))
+    assert alone.timestep.tolist() == [[0, 5, 5, 5]] * 2

@@ -82,6 +82,9 @@ def test_target_indices_start_after_the_gap():
     assert target_index(torch.tensor([3, 40, 12]), 3, 50).tolist() == [91, 92, 93]
     assert target_index(torch.tensor([0]), 2, 0).tolist() == [1, 2]
     assert target_index(torch.zeros(0, dtype=torch.long), 3, 50).tolist() == [0, 1, 2]
+    rows = torch.tensor([[3, 40, 12], [0, 1, 2000]])
+    assert target_index(rows, 2, 50).tolist() == [[91, 92], [2051, 2052]]
+    assert target_index(rows[:, :0], 2, 50).tolist() == [[0, 1], [0, 1]]
 
 
 def test_angles_are_computed_in_double():

@@ -1,5 +1,7 @@
 """The whole pipeline at tiny size: real classes, untrained."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from video4spatial.geometry.boxes import box_tail, iou
 from video4spatial.geometry.paths import preset
 from video4spatial.geometry.poses import pose_from_waypoint
 from video4spatial.model.latents import LatentCodec
+from video4spatial.model.load import resolve_model
 from video4spatial.sample.denoise import denoise
 from video4spatial.sample.guidance import Guidance
+from video4spatial.sample.modes import Sampling
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import Box, CameraPath, InputError
 
@@ -234,3 +238,57 @@ def test_navigation_may_have_a_guidance_of_its_own(tiny_pipeline):
     own = Video4SpatialPipeline(**tiny_pipeline.components, guidance=4.0, navigation_guidance=1.5)
     assert (own.default_guidance(False), own.default_guidance(True)) == (4.0, 1.5)
     assert tiny_pipeline.default_guidance(True) == tiny_pipeline.default_guidance(False) == 3.0
+
+
+FAST = Sampling("sequential", (0.5, 1.0), 0.3, "causal", "none")
+
+
+def test_the_modes_used_are_told(ask, turn):
+    assert (turn.settings["modes"], turn.settings["branches"]) == (["fewer-steps=2"], "batched")  # of the model's 3
+    exact = ask(path="turn-right", sampling=Sampling(branches="sequential"))
+    assert (exact.settings["modes"], exact.settings["branches"]) == (["fewer-steps=2"], "sequential")
+    assert ask(path="turn-right", steps=3).settings["modes"] == []
+    assert np.abs(exact.frames.astype(int) - turn.frames).max() <= 2
+    fast = ask(path="turn-right", sampling=FAST)
+    expected = ["fewer-steps=2", "guidance-interval=0.5:1", "block-cache=0.3", "cached-context", "no-null-context"]
+    assert fast.settings["modes"] == expected
+    assert fast.settings["not_trained_for"] == ["cached-context", "no-null-context"]
+    assert (fast.frames != turn.frames).any()
+    np.testing.assert_array_equal(ask(path="turn-right").frames, turn.frames)  # nothing of it stays
+
+
+def test_every_mode_goes_with_the_ablations(ask):
+    for options in ({"vanilla_rope": True}, {"context_latents": 0}, {}):
+        assert ask(path="turn-right", sampling=FAST, **options).frames.shape == (17, 32, 64, 3)
+    text = Sampling("sequential", (0.5, 1.0), 0.3, "causal")
+    ask(path="turn-right", sampling=text, guidance=Guidance(3.0, "text"))
+    off = Sampling(block_cache=0.3, context_attention="causal")
+    ask(path="turn-right", sampling=off, guidance=1.0)
+    with pytest.raises(InputError, match="guidance is off"):
+        ask(path="turn-right", sampling=FAST, guidance=1.0)
+    with pytest.raises(InputError, match="text guidance keeps the context"):
+        ask(path="turn-right", sampling=FAST, guidance=Guidance(3.0, "text"))
+
+
+def test_a_model_trained_for_a_mode_is_sampled_in_it(tiny_pipeline, scene, ask, tmp_path):
+    trained = {"context_attention": "causal", "null_context": "none"}
+    own = Video4SpatialPipeline(**tiny_pipeline.components, width=64, height=32, steps=2, **trained)
+    own.save_pretrained(str(tmp_path))
+    loaded = Video4SpatialPipeline.from_pretrained(tmp_path)
+    loaded.set_progress_bar_config(disable=True)
+    asked = {"path": "turn-right", "frames": 17, "guidance": 3.0, "context_latents": 4, "steps": 2}
+    found = loaded(scene, **asked)
+    assert found.settings["modes"] == ["cached-context", "no-null-context"]
+    assert found.settings["not_trained_for"] == []
+    same = ask(**asked, sampling=Sampling(context_attention="causal", null_context="none"))
+    np.testing.assert_array_equal(found.frames, same.frames)
+    joint = loaded(scene, **asked, sampling=Sampling(context_attention="joint", null_context="noise"))
+    np.testing.assert_array_equal(joint.frames, ask(**asked).frames)
+    assert loaded(scene, **{**asked, "guidance": 1.0}).settings["modes"] == ["cached-context"]
+
+
+def test_pipelines_saved_before_there_were_modes_are_exact():
+    old = json.loads((resolve_model("rooms-small") / "model_index.json").read_text())
+    assert "context_attention" not in old
+    pipeline = Video4SpatialPipeline.from_pretrained("rooms-small")
+    assert pipeline.trained_sampling == Sampling(context_attention="joint", null_context="noise")

@@ -21,8 +21,11 @@ def model():
     return made
 
 
-def loss_of(made, part: int) -> torch.Tensor:
-    """The loss of micro-batch ``part``, context at scattered indices past 1024."""
+def loss_of(made, part: int, case: str) -> torch.Tensor:
+    """The loss of micro-batch ``part``, context at scattered indices past 1024.
+
+    "joint"; "dropped": the second example has no context tokens; "causal": and context attends to itself alone.
+    """
     generator = torch.Generator().manual_seed(part)
 
     def noise(*shape: int) -> torch.Tensor:
@@ -31,15 +34,22 @@ def loss_of(made, part: int) -> torch.Tensor:
     index = torch.tensor([3, 40, 2000, 2051, 2052, 2053]).expand(2, -1)
     timestep = torch.rand(2, FRAMES, generator=generator) * 1000
     latents, text, camera = noise(2, 48, FRAMES, 4, 8), noise(2, 7, 64), noise(2, 24, FRAMES, 4, 8)
-    out = made(latents, timestep, text, frame_index=index, camera=camera, return_dict=False)[0]
-    return (out - latents).square().mean()
+    options = {}
+    if case != "joint":
+        seen = torch.ones(2, 1, 1, FRAMES * 8, dtype=torch.bool)
+        seen[1, ..., : 2 * 8] = False
+        options = {"attention_mask": seen, "context_frames": 2}
+        options["context_attention"] = "causal" if case == "causal" else "joint"
+    out = made(latents, timestep, text, frame_index=index, camera=camera, return_dict=False, **options)[0]
+    return (out - latents)[:, :, 2 if options else 0 :].square().mean()
 
 
 def main() -> None:
     context_parallel, checkpointing, out = int(sys.argv[1]), sys.argv[2] == "checkpointing", Path(sys.argv[3])
+    case = sys.argv[4]
     ranks = join(torch.device("cpu"), context_parallel)
     reference = model()
-    expected = sum(loss_of(reference, part) for part in range(ranks.data_size)) / ranks.data_size
+    expected = sum(loss_of(reference, part, case) for part in range(ranks.data_size)) / ranks.data_size
     expected.backward()
 
     spread = model()
@@ -47,7 +57,7 @@ def main() -> None:
         spread.enable_gradient_checkpointing()
     parallelise(spread, ranks)
     assert is_sharded(spread)
-    loss = loss_of(spread, ranks.data_rank)
+    loss = loss_of(spread, ranks.data_rank, case)
     backward(loss, ranks)
     mean = sum(row[0] for row in ranks.gather([loss.item()])) / ranks.size
     errors = {}

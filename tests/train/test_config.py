@@ -58,6 +58,11 @@ def test_settings_take_their_fields_type():
     assert override(TransformerRun(), ["precision=bf16", "precision=fp32"]).precision == "fp32"
 
 
+def test_causal_context_and_a_split_sequence_do_not_go_together():
+    with pytest.raises(InputError, match="'context_attention' must be joint where 'context_parallel'"):
+        override(TransformerRun(context_attention="causal"), ["context_parallel=2"])
+
+
 def test_the_rest_stays_as_it_was():
     base = TransformerRun(optim=OptimConfig(lr=7e-4, warmup=3))
     changed = override(base, ["optim.warmup=9"])
@@ -89,6 +94,8 @@ def test_the_rest_stays_as_it_was():
         ("precision=fp8", "use one of fp32, bf16"),
         ("compile=1", "config key 'compile' is 1: a bool"),
         ("optim=3", r"config optim. must be an object"),
+        ("null_context=zeros", "use one of noise, none"),
+        ("context_attention=none", "use one of joint, causal"),
         ("batch=0", "config key 'batch' is 0: give at least 1"),
         ("log_every=0", "config key 'log_every' is 0: give at least 1"),
         ("accumulate=0", "config key 'accumulate' is 0: give at least 1"),

@@ -8,6 +8,7 @@ import torch
 
 from video4spatial.data.dataset import Batch
 from video4spatial.flow import velocity
+from video4spatial.model.context import assemble
 from video4spatial.model.load import small_transformer
 from video4spatial.train.config import TransformerRun
 from video4spatial.train.step import Draw, TextTable, draw, flow_matching_loss, select_trained
@@ -111,6 +112,80 @@ def test_without_context():
     model = Recorded(torch.zeros(3, 48, 4, 2, 4))
     assert torch.isfinite(losses(model, batch, draw(batch, RUN, 0))).all()
     assert model.rest["frame_index"][2].tolist() == [0, 1, 2, 3]
+
+
+def gradients_of(losses: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Of the mean loss, and the model's gradients cleared for the next."""
+    model.zero_grad()
+    losses.mean().backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("attention", ["joint", "causal"])
+@pytest.mark.parametrize("dropped", [[False, True, False], [True, True, True], [False, False, False]])
+def test_without_context_tokens_a_dropped_example_is_its_target_alone(batch, attention, dropped):
+    """Loss and gradients of a batch, against each example by itself; those dropped without any context tokens."""
+    torch.manual_seed(0)
+    model = small_transformer(96, layers=2)
+    torch.nn.init.normal_(model.proj_out.weight, std=0.1)
+    torch.nn.init.normal_(model.camera_embedding.weight, std=0.3)
+    run = dataclasses.replace(RUN, null_context="none", context_attention=attention)
+    random = dataclasses.replace(draw(batch, run, 0), dropped=torch.tensor(dropped))
+    text, null = torch.randn(3, 5, 64), torch.randn(1, 5, 64)
+    together = flow_matching_loss(model, batch, text, null, random, run)
+    found = gradients_of(together, model)
+
+    alone = []
+    for i, gone in enumerate(dropped):
+        noisy = (1 - random.sigma[i]) * batch.target[i] + random.sigma[i] * random.noise[i]
+        target = torch.cat([batch.target[i, :, :1], noisy[:, 1:]], dim=1)[None]
+        s = assemble(
+            batch.context[i : i + 1],
+            batch.context_index[i : i + 1],
+            target,
+            1000 * random.sigma[i : i + 1],
+            torch.zeros_like(batch.camera[i : i + 1]) if gone else batch.camera[i : i + 1],
+        )
+        s = s.target_alone() if gone else s
+        mask = torch.ones(s.latents.shape[2] * 2, s.latents.shape[2] * 2, dtype=torch.bool)
+        if attention == "causal":
+            mask[: s.context_frames * 2, s.context_frames * 2 :] = False
+        out = model(
+            s.latents,
+            s.timestep,
+            null if gone else text[i : i + 1],
+            frame_index=s.frame_index,
+            camera=s.camera,
+            attention_mask=mask,
+            return_dict=False,
+        )[0]
+        error = s.target(out) - velocity(batch.target[i : i + 1], random.noise[i : i + 1])
+        alone.append(error[:, :, 1:].square().mean())
+    expected = torch.stack(alone)
+    torch.testing.assert_close(together.detach(), expected.detach(), rtol=1e-5, atol=1e-5)
+    wanted = gradients_of(expected, model)
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        scale = max(gradient.abs().max().item(), 1e-3)
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=3e-5 * scale, msg=name)
+
+
+def test_options_of_the_context_change_the_loss(batch):
+    torch.manual_seed(0)
+    model = small_transformer(96, layers=2)
+    torch.nn.init.normal_(model.proj_out.weight, std=0.1)
+    random = dataclasses.replace(draw(batch, RUN, 0), dropped=torch.tensor([False, True, False]))
+    runs = [
+        dataclasses.replace(RUN, context_attention=attention, null_context=null)
+        for attention in ("joint", "causal")
+        for null in ("noise", "none")
+    ]
+    joint, joint_none, causal, causal_none = (losses(model, batch, random, run).detach() for run in runs)
+    for noise, none in ((joint, joint_none), (causal, causal_none)):
+        torch.testing.assert_close(noise[[0, 2]], none[[0, 2]])  # those kept are as they were
+        assert (noise[1] - none[1]).abs() > 1e-5
+    assert ((joint - causal).abs() > 1e-5).all()
+    torch.testing.assert_close(joint_none[1], causal_none[1])  # without context there is nothing to attend to
 
 
 def test_draws_belong_to_seed_and_step(batch):

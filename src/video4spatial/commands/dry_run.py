@@ -8,14 +8,15 @@ import torch
 
 from video4spatial.model.cost import SequenceShape, TransformerShape, training_estimate
 from video4spatial.model.load import resolve_part, small_transformer
+from video4spatial.model.official import transformer_config
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.schema import InputError
-from video4spatial.storage.artifacts import StoreLayout
+from video4spatial.storage.artifacts import StoreLayout, read_json
 from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import StoreConfig, TransformerRun, override
 from video4spatial.train.recipes import load_recipe
-from video4spatial.train.start import is_on_hub
+from video4spatial.train.start import base_transformer, is_on_hub
 
 WAN_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"  # the transformer's default sizes are its
 SHARE = 0.4  # model FLOP utilisation assumed where nothing was measured
@@ -114,8 +115,9 @@ def meta_transformer(config: TransformerRun) -> Any:
             return Video4SpatialTransformer3DModel()
         if config.start is None and is_on_hub(source):
             raise InputError(f"base={source}: a dry run reads sizes from a folder; fetch it and give --set base=FOLDER")
-        folder = resolve_part(source, "transformer")
-        return Video4SpatialTransformer3DModel.from_config(Video4SpatialTransformer3DModel.load_config(folder))
+        folder = resolve_part(source, "transformer") if config.start else base_transformer(source)
+        sizes = transformer_config(read_json(folder / "config.json"), folder / "config.json")
+        return Video4SpatialTransformer3DModel(**sizes)
 
 
 def store_facts(config: TransformerRun) -> tuple[list[str], tuple[int, int]]:

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKLWan
 from rich.console import Console
-from transformers import AutoConfig, AutoTokenizer, UMT5EncoderModel
+from transformers import AutoTokenizer, UMT5EncoderModel
 
 from video4spatial.model.load import sampler
+from video4spatial.model.stored import empty_part
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import TIME_STRIDE
@@ -99,13 +99,10 @@ def assemble(trained: Any, config: TransformerRun, out: Path) -> None:
     """A pipeline folder of the trained transformer and of copies of the base's VAE, text encoder and tokenizer: their
     files as they are, never loaded."""
     base = frozen_folder(config.frozen_parts)
-    with torch.device("meta"):
-        vae = AutoencoderKLWan.from_config(AutoencoderKLWan.load_config(base / "vae"))
-        text_encoder = UMT5EncoderModel(AutoConfig.from_pretrained(base / "text_encoder"))
     pipeline = Video4SpatialPipeline(
         tokenizer=AutoTokenizer.from_pretrained(base / "tokenizer"),
-        text_encoder=text_encoder,
-        vae=vae,  # pyright: ignore[reportArgumentType]
+        text_encoder=empty_part(UMT5EncoderModel, base / "text_encoder"),
+        vae=empty_part(AutoencoderKLWan, base / "vae"),
         scheduler=sampler(),
         transformer=trained,
         **settings_of(config),

@@ -2,8 +2,8 @@
 
 After "First Block Cache" (ParaAttention; diffusers has one as well): the relative change of what block 0 adds decides.
 Two things differ here, because the sequence is ``[context | target]``. The change is measured on the target's tokens
-alone: clean context hardly changes from step to step, and would hide how much the target does. And what is reused is kept
-for the target's tokens alone, since nothing is asked of the context's.
+alone: clean context hardly changes from step to step, and would hide how much the target does. And what is reused is
+kept for the target's tokens alone, since nothing is asked of the context's.
 """
 
 import math

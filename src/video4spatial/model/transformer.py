@@ -11,6 +11,7 @@ backends, LoRA, quantisation, offload and compilation work as they stand:
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -235,7 +236,8 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        with torch.autocast(timestep.device.type, enabled=False):
+        device = timestep.device.type
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):  # meta knows no autocast
             time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
             embedder = conditions.time_embedder
             temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()
@@ -271,7 +273,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
             attention_mask: what may attend to what in self-attention, broadcast to ``[B, heads, N, N]``.
             context_frames: how many of the leading frames are context; only what follows needs to know.
             context_attention: "joint": all attends to all; "causal": context attends to context only.
-            context_cache: see ``attention.py``: filled by a pass over the context alone, read by passes over the target.
+            context_cache: see ``attention.py``; a pass over the context alone fills it, passes over the target read it.
             block_cache: see ``block_cache.py``; what it returns for context frames is of no use.
             steady: of this clip and branch; text and indices must be those it was first used with.
 

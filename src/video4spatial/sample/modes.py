@@ -26,8 +26,8 @@ class Sampling:
         block_cache: threshold of first-block caching (``model/block_cache.py``). None: every block, every step.
         context_attention: "joint" (the paper) or "causal": context attends to itself alone and goes through the
             transformer once a clip. None: as the model was trained.
-        null_context: in the null branch of joint guidance the context's slots hold "noise", or there is "none". None: as
-            the model was trained.
+        null_context: in the null branch of joint guidance the context's slots hold "noise", or there is "none". None:
+            as the model was trained.
     """
 
     branches: Literal["batched", "sequential"] = "batched"
@@ -106,6 +106,11 @@ class Mode:
     takes: str = ""
     read: Callable[[str], Any] | None = None
 
+    @property
+    def usage(self) -> str:
+        """The name, with how its value is written."""
+        return f"{self.name}[={self.takes}]" if self.takes else self.name
+
 
 MODES: dict[str, Mode] = {
     mode.name: mode
@@ -120,14 +125,14 @@ MODES: dict[str, Mode] = {
         ),
         Mode(
             "fp8-weights",
-            "weights are held as 8-bit floats and widened when used: half the weight memory, about the same speed",
+            "weights are held as 8-bit floats (half of bfloat16) and widened at each use",
             "rounding only",
             "weights",
             "fp8",
         ),
         Mode(
             "int8-weights",
-            "weights are held as 8-bit integers and widened when used: half the weight memory, about the same speed",
+            "weights are held as 8-bit integers (half of bfloat16) and widened at each use",
             "rounding only",
             "weights",
             "int8",
@@ -143,17 +148,17 @@ MODES: dict[str, Mode] = {
         ),
         Mode(
             "guidance-interval",
-            "guidance only at noise levels from LOW to HIGH (default 0.7:1); elsewhere one branch runs, not two",
+            "guidance only at noise levels from LOW to HIGH (default 0.4:0.95); elsewhere one branch runs, not two",
             "approximate",
             "guidance_interval",
-            (0.7, 1.0),
+            (0.4, 0.95),
             "LOW:HIGH",
             _interval,
         ),
         Mode(
             "block-cache",
-            "what the blocks after the first added is used again while the first block's update of the target changes by "
-            "less than T (default 0.1)",
+            "what the blocks after the first added is used again while the first block's update of the target changes "
+            "by less than T (default 0.1)",
             "approximate",
             "block_cache",
             0.1,
@@ -229,9 +234,11 @@ def _value(mode: Mode, text: str) -> Any:
         raise InputError(f"--faster {mode.name}={text}: write it as {mode.name}={mode.takes}") from None
 
 
-def modes_in(sampling: Sampling, steps: int, own_steps: int) -> list[str]:
+def modes_in(sampling: Sampling, steps: int, own_steps: int, weights: str = "as-is") -> list[str]:
     """The modes that a request uses, as ``--faster`` would have them; an exact one uses none."""
-    used = [f"fewer-steps={steps}"] if steps < own_steps else []
+    used = [mode.name for mode in MODES.values() if mode.alters == "weights" and mode.value == weights]
+    if steps < own_steps:
+        used.append(f"fewer-steps={steps}")
     if sampling.guidance_interval is not None:
         low, high = sampling.guidance_interval
         used.append(f"guidance-interval={low:g}:{high:g}")
@@ -258,7 +265,5 @@ def not_trained_for(sampling: Sampling, trained: Sampling) -> list[str]:
 def modes_table() -> str:
     """Every mode with what it changes, as a Markdown table."""
     rows = ["| `--faster` | what it changes | result |", "|---|---|---|"]
-    for mode in MODES.values():
-        value = f"[={mode.takes}]" if mode.takes else ""
-        rows.append(f"| `{mode.name}{value}` | {mode.changes} | {mode.accuracy} |")
+    rows += [f"| `{mode.usage}` | {mode.changes} | {mode.accuracy} |" for mode in MODES.values()]
     return "\n".join(rows)

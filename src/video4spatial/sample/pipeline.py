@@ -280,6 +280,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         velocity = GuidedVelocity(self.transformer, conditions, guidance, sampling)
         bar = self.progress_bar(total=steps)
         latents = denoise(self.scheduler, velocity, noise, first, steps, on_step, bar)
+        weights = "as-is" if self.placement is None else self.placement.weights
         settings = {
             "seed": seed,
             "steps": steps,
@@ -288,9 +289,10 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             "context_latents": len(index),
             "context_index": index.tolist(),
             "branches": "batched" if velocity.batched else "sequential",
-            "modes": modes_in(sampling, steps, int(self.config.steps)),
+            "modes": modes_in(sampling, steps, int(self.config.steps), weights),
             "not_trained_for": not_trained_for(sampling, trained),
         }
+        del velocity  # and its caches: room for the VAE
         with borrowed(self.vae):
             clip = self.codec.decode(latents[0])
         if instruction is None:

@@ -41,7 +41,7 @@ class Checkpointer:
         self._files: dict[str, dict[str, Any]] = {}
         self._error: str | None = None
         self._progress: dict[str, Any] = {}
-        self._group = dist.new_group(backend="gloo") if ranks.size > 1 else None
+        self._group: Any = dist.new_group(backend="gloo") if ranks.size > 1 else None
         if ranks.is_main:
             for left in layout.checkpoints.glob(".tmp-*"):  # an interrupted run's
                 shutil.rmtree(left, ignore_errors=True)

@@ -1,6 +1,7 @@
 """The optimiser, its learning rate over the run, and the moving average of the weights."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ def make_optimisers(model: nn.Module, config: OptimConfig) -> list[torch.optim.O
     if matrices:
         optimisers.append(Muon(matrices, lr=config.lr, weight_decay=config.weight_decay))
     if rest:
-        kind = adamw_8bit() if config.name == "adamw8bit" else torch.optim.AdamW
+        kind: Any = adamw_8bit() if config.name == "adamw8bit" else torch.optim.AdamW
         optimisers.append(kind(rest, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay))
     return optimisers
 

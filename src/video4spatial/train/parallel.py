@@ -154,9 +154,11 @@ def _split_sequence(model: Any, ranks: Ranks) -> None:
     config = ParallelConfig(context_parallel_config=context)
     config.setup(ranks.rank, ranks.size, ranks.device, mesh=context.mesh)
     model._parallel_config = config
+    processor: Any
     for name, module in model.named_modules():
         if isinstance(module, WanAttention) and name.endswith("attn1"):
-            module.processor._parallel_config = config
+            processor = module.processor
+            processor._parallel_config = config
     apply_context_parallel(model, context, model._cp_plan)
 
 

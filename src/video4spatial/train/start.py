@@ -1,13 +1,19 @@
 """What a run starts from: a fresh small transformer, one trained before, or stock Wan; and how weights are held."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from video4spatial.model.load import resolve_part, small_transformer
+from video4spatial.model.official import transformer_config, transformer_from_weights
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.model.weights import open_weights
 from video4spatial.schema import InputError
+from video4spatial.storage.artifacts import read_json
 from video4spatial.train.config import TransformerRun
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -20,27 +26,51 @@ def starting_transformer(config: TransformerRun, text_dim: int) -> Any:
         InputError: what ``start`` or ``base`` names is not there, or takes text of another width than ``text_dim``.
     """
     torch.manual_seed(config.seed)
-    if config.start is None and config.base is None:
+    if config.start is not None:
+        folder = resolve_part(config.start, "transformer")
+        model: Any = Video4SpatialTransformer3DModel.from_pretrained(folder, torch_dtype=torch.float32)
+    elif config.base is not None:
+        folder = base_transformer(config.base)
+        sizes = transformer_config(read_json(folder / "config.json"), folder / "config.json")
+        model = transformer_from_weights(open_weights(folder), sizes, torch.float32)
+    else:
         return small_transformer(config.width, config.layers, config.head_dim, text_dim)
-    source = str(config.start or config.base)
-    hub = config.start is None and is_on_hub(source)
-    folder = source if hub else resolve_part(source, "transformer")
-    options = {"subfolder": "transformer"} if hub else {}
-    try:
-        model: Any = Video4SpatialTransformer3DModel.from_pretrained(folder, torch_dtype=torch.float32, **options)
-    except OSError as error:
-        raise InputError(f"{source} has no transformer that can be loaded: {str(error)[:300]}") from None
     if model.config.text_dim != text_dim:
         raise InputError(
-            f"the text embeddings are {text_dim} wide, but {source} takes {model.config.text_dim}: "
-            "precompute the store's text with the text encoder that belongs to it"
+            f"the text embeddings are {text_dim} wide, but {folder} takes {model.config.text_dim}: precompute the "
+            "store's text with the text encoder that belongs to it"
         )
     return model
 
 
+def base_transformer(name: str) -> Path:
+    """The folder of a stock Wan's transformer: in diffusers' layout, the official one, or fetched from the hub.
+
+    Raises:
+        InputError: it is not there.
+    """
+    root = fetched(name, ["transformer/*"]) if is_on_hub(name) else Path(name)
+    for folder in (root / "transformer", root):
+        if (folder / "config.json").is_file():
+            return folder
+    raise InputError(f"base={name}: no transformer is there; see docs/loading.md for how to get Wan2.2-TI2V-5B")
+
+
 def is_on_hub(name: str) -> bool:
     """Whether ``name`` is meant as one of the hub's ("owner/model") and not as a folder."""
-    return name.count("/") == 1 and name[0] not in "./" and not Path(name).parent.exists()
+    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) is not None and not Path(name).parent.exists()
+
+
+def fetched(name: str, patterns: list[str]) -> Path:
+    """The local copy of what a model on the hub has under these names."""
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except (RepositoryNotFoundError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{name} is not a folder here and could not be downloaded ({reason}): go online, or download it elsewhere "
+            "and give the folder"
+        ) from None
 
 
 def frozen_folder(name: str) -> Path:
@@ -50,20 +80,15 @@ def frozen_folder(name: str) -> Path:
     Raises:
         InputError: one of them is not there.
     """
-    if is_on_hub(name):
-        from huggingface_hub import snapshot_download
-
-        try:
-            wanted = ["vae/*", "text_encoder/*", "tokenizer/*"]
-            folder = Path(snapshot_download(name, allow_patterns=wanted))
-        except Exception as error:  # the hub's client raises many kinds, requests' among them
-            raise InputError(f"{name} is neither a folder nor on the hub ({str(error)[:200]})") from None
-    else:
-        folder = resolve_part(name, "vae").parent
-    missing = [part for part in ("vae", "text_encoder", "tokenizer") if not (folder / part).is_dir()]
+    parts = ("vae", "text_encoder", "tokenizer")
+    root = fetched(name, [f"{part}/*" for part in parts]) if is_on_hub(name) else resolve_part(name, "vae").parent
+    missing = [part for part in parts if not (root / part).is_dir()]
     if missing:
-        raise InputError(f"{name} has no {', '.join(missing)}: give vae= a whole pipeline's folder")
-    return folder
+        raise InputError(
+            f"{name} has no {', '.join(missing)} folder: give vae= a whole pipeline in diffusers' layout "
+            "(`video4spatial convert` makes one)"
+        )
+    return root
 
 
 def hold_frozen(model: Any, precision: str) -> None:

@@ -102,24 +102,23 @@ def _stored_form(value: Any) -> Iterator[tuple[str, Tensor]]:
     if not isinstance(value, Tensor) or value.ndim == 0:
         yield "", torch.as_tensor(value, dtype=torch.float32).reshape(1)
         return
-    local = value.to_local() if isinstance(value, DTensor) else value
+    local: Any = _local(value)
     if not hasattr(local, "codes"):
         yield "", value.detach()
     elif not isinstance(value, DTensor):
         yield ".codes", local.codes
         yield ".scale", local.scale
-    elif value.shape[0] % value.device_mesh.size() == 0:
-        yield ".codes", _as_sharded(local.codes, value, tuple(value.shape))
-        yield ".scale", _as_sharded(local.scale, value, (value.numel() // local.block_size,))
-    else:  # parts of unequal size: the scales could not be told apart, so plain numbers are kept
-        yield "", _as_sharded(local.dequantize(), value, tuple(value.shape))
+    elif _in_rows(value) and value.shape[0] % value.device_mesh.size() == 0:
+        yield ".codes", _as_sharded(local.codes, value, value.shape)
+        yield ".scale", _as_sharded(local.scale, value, torch.Size([value.numel() // local.block_size]))
+    else:  # a process's blocks would not lie one after another in the whole tensor: plain numbers are kept
+        yield "", _as_sharded(local.dequantize(), value, value.shape)
 
 
-def _as_sharded(local: Tensor, like: DTensor, shape: tuple[int, ...]) -> DTensor:
+def _as_sharded(local: Tensor, like: DTensor, shape: torch.Size) -> DTensor:
     stride = torch.empty(shape, device="meta").stride()
-    return DTensor.from_local(
-        local, like.device_mesh, [Shard(0)], run_check=False, shape=torch.Size(shape), stride=stride
-    )
+    mesh, placements = like.device_mesh, like.placements
+    return DTensor.from_local(local, mesh, placements, run_check=False, shape=shape, stride=stride)
 
 
 def _live_form(optimiser: Any, p: Tensor, entries: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -178,6 +177,7 @@ def _eight_bit(optimiser: Any, p: Tensor, entry: str, codes: Tensor, scale: Tens
     numbers = values.to(local_codes.device)[local_codes.long()] * of_element.to(local_codes.device)
     if isinstance(p, DTensor) and not _in_rows(p):
         (placement,) = p.placements
+        assert isinstance(placement, Shard)
         numbers = numbers.chunk(p.device_mesh.size(), dim=placement.dim)[p.device_mesh.get_local_rank()]
     local.copy_(numbers)
     return buffer

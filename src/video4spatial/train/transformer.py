@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from video4spatial.data.dataset import Batch
+from video4spatial.model.lora import add_lora, fuse_lora, save_lora, unload_lora
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.train.config import TransformerRun
 from video4spatial.train.loop import choose_device
@@ -37,7 +38,10 @@ class TransformerTask:
         )
         try:
             self.model: Any = starting_transformer(config, self.source.text_dim)
-            self.trained = select_trained(self.model, config.train)
+            if config.lora is None:
+                select_trained(self.model, config.train)
+            else:
+                add_lora(self.model, config.lora.rank, config.lora.alpha)
             hold_frozen(self.model, config.weights_dtype)
             if config.checkpointing:
                 self.model.enable_gradient_checkpointing()
@@ -104,10 +108,24 @@ class TransformerTask:
                 yield batch.to(self.device)
 
     def export(self, folder: Path, weights: dict[str, Tensor]) -> None:
-        """Save the transformer of ``weights``, the whole state dict (the model itself may be one process's part)."""
-        with torch.device("meta"):
-            whole: Any = Video4SpatialTransformer3DModel.from_config(self.model.config)
-        whole.load_state_dict(weights, assign=True)
+        """Save the transformer of ``weights``, the whole state dict (the model itself may be one process's part).
+
+        A LoRA is saved by itself (``lora``) and fused into what the run started from, in float32.
+        """
+        if self.config.lora is None:
+            with torch.device("meta"):
+                whole: Any = Video4SpatialTransformer3DModel.from_config(self.model.config)
+            whole.load_state_dict(weights, assign=True)
+        else:
+            whole = starting_transformer(self.config, self.source.text_dim)
+            names = set(add_lora(whole, self.config.lora.rank, self.config.lora.alpha))
+            with torch.no_grad():
+                for name, parameter in whole.named_parameters():
+                    if name in names:
+                        parameter.copy_(weights[name])
+            save_lora(whole, folder / "lora")
+            fuse_lora(whole)
+            unload_lora(whole)
         whole.save_pretrained(folder / "transformer")
 
     def close(self) -> None:

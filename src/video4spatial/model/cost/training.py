@@ -3,7 +3,7 @@
 Same notation as ``transformer.py``. Everything that a backward pass needs is listed by name in ``saved_bytes``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from video4spatial.model.cost.transformer import (
@@ -41,9 +41,10 @@ def training_flops(
 ) -> dict[str, float]:
     """Operations of one sample's training step, by part.
 
-    ``backward, inputs`` goes through every linear layer; ``backward, weights`` only through those that train;
-    attention's backward pass is 2.5 forward passes (five products instead of two, scores computed again).
-    ``recompute`` is the second forward pass of activation checkpointing: it is not counted as model FLOPs (MFU).
+    ``backward, inputs`` goes through every linear layer that something trained lies in front of: all that see tokens,
+    those of text and time only if they train too. ``backward, weights`` goes only through those that train. Attention's
+    backward pass is 2.5 forward passes (five products instead of two, the scores computed again). ``recompute`` is the
+    second forward pass of activation checkpointing: it is not counted as model FLOPs (MFU).
     """
     forward = forward_flops(shape, sequence)
     d, n = shape.dim, sequence.tokens
@@ -51,14 +52,29 @@ def training_flops(
     low_rank = 2.0 * shape.layers * 2 * rank * d * (6 * n + 2 * sequence.text) if trains == "lora" else 0.0
     weights = {"attention": attention_linear, "all": forward["linear"], "lora": low_rank}[trains]
     total = sum(forward.values()) + low_rank
-    blocks = total - forward["patches"]
+    head = 2.0 * n * d * shape.patch_volume * shape.out_channels
+    inputs = 2.0 * shape.layers * n * (6 * d * d + 2 * d * shape.ffn) + head
+    if trains == "all":
+        inputs += 2.0 * shape.layers * sequence.text * 2 * d * d  # keys and values of the text
+        inputs += 2.0 * (sequence.text * d * d + sequence.frames * 7 * d * d)
+    recomputed = total - forward["patches"] - _outside_blocks(shape, sequence)
     return {
         "forward": total,
-        "backward, inputs": forward["linear"] + low_rank,
-        "backward, weights": weights + forward["patches"],
+        "backward, inputs": inputs + low_rank,
+        "backward, weights": weights + (forward["patches"] if trains == "all" else _camera_flops(shape, sequence)),
         "backward, attention": 2.5 * (forward["self-attention"] + forward["cross-attention"]),
-        "recompute": blocks if checkpointing else 0.0,
+        "recompute": recomputed if checkpointing else 0.0,
     }
+
+
+def _camera_flops(shape: TransformerShape, sequence: SequenceShape) -> float:
+    return 2.0 * sequence.tokens * shape.dim * shape.patch_volume * shape.camera_channels
+
+
+def _outside_blocks(shape: TransformerShape, sequence: SequenceShape) -> float:
+    """Operations of the linear layers outside the blocks: time, text, head."""
+    none = replace(shape, layers=0)
+    return forward_flops(none, sequence)["linear"]
 
 
 def model_flops(flops: dict[str, float]) -> float:

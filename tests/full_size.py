@@ -1,0 +1,54 @@
+"""The real models at full size on the meta device: shapes and precisions of every tensor, no memory taken."""
+
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKLWan
+from torch import Tensor
+
+from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+
+WAN_VAE = {
+    "base_dim": 160,
+    "decoder_base_dim": 256,
+    "z_dim": 48,
+    "dim_mult": [1, 2, 4, 4],
+    "num_res_blocks": 2,
+    "temperal_downsample": [False, True, True],
+    "is_residual": True,
+    "in_channels": 12,
+    "out_channels": 12,
+    "patch_size": 2,
+    "scale_factor_spatial": 16,
+    "latents_mean": [0.0] * 48,
+    "latents_std": [1.0] * 48,
+}
+
+
+def meta_transformer(dtype: torch.dtype = torch.bfloat16, **config: Any) -> Video4SpatialTransformer3DModel:
+    """The transformer (default: the 5B one) as ``from_pretrained(torch_dtype=dtype)`` would load it."""
+    with torch.device("meta"):
+        model = Video4SpatialTransformer3DModel(**config)
+    kept = set(model._keep_in_fp32_modules)
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.to(torch.float32 if kept & set(name.split(".")) else dtype)
+    return model
+
+
+def meta_vae(dtype: torch.dtype = torch.float32) -> AutoencoderKLWan:
+    """Wan2.2's VAE."""
+    with torch.device("meta"):
+        return AutoencoderKLWan(**WAN_VAE).eval().to(dtype)
+
+
+def meta_inputs(model: Any, batch: int, frames: int, width: int = 416, height: int = 256) -> dict[str, Tensor]:
+    """Everything that the transformer is called with."""
+    grid, dtype = (height // 16, width // 16), model.dtype
+    return {
+        "hidden_states": torch.empty(batch, model.config.in_channels, frames, *grid, dtype=dtype, device="meta"),
+        "timestep": torch.empty(batch, frames, device="meta"),
+        "encoder_hidden_states": torch.empty(batch, 512, model.config.text_dim, dtype=dtype, device="meta"),
+        "frame_index": torch.zeros(batch, frames, dtype=torch.long, device="meta"),
+        "camera": torch.empty(batch, model.config.camera_channels, frames, *grid, dtype=dtype, device="meta"),
+    }
