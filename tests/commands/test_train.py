@@ -8,9 +8,14 @@ import pytest
 
 from video4spatial.cli import main
 from video4spatial.commands.export import forget_origins
+from video4spatial.commands.train import make_task
 from video4spatial.sample.pipeline import Video4SpatialPipeline
+from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.storage.video import read_video, write_video
+from video4spatial.train.config import override
+from video4spatial.train.parallel import Ranks
+from video4spatial.train.recipes import load_recipe
 
 
 @pytest.mark.slow
@@ -91,3 +96,16 @@ def test_a_run_fed_by_a_store_ends_in_a_whole_pipeline(
     changed = {name for name, weight in trained.items() if not weight.equal(start[name])}
     assert changed
     assert not {name for name in changed if "attn" not in name and "camera" not in name}
+
+
+def test_what_many_processes_cannot_share_is_refused_at_once():
+    pair = Ranks(0, 2)
+    with pytest.raises(InputError, match=r"stream.store has one writer.*precompute"):
+        make_task(override(load_recipe("rooms:tiny_transformer"), ["stream.store=runs/latents"]), pair)
+    with pytest.raises(InputError, match="a VAE trains in one process"):
+        make_task(load_recipe("rooms:tiny_vae"), pair)
+
+
+def test_at_names_a_checkpoint_and_goes_with_resume(capsys):
+    assert main(["train", "rooms:tiny_vae", "--at", "3"]) == 2
+    assert "--at goes with --resume" in capsys.readouterr().err

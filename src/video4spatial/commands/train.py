@@ -63,21 +63,35 @@ def train_run(
 
 
 def _run(config: RunConfig, root: Path, ranks: Ranks, resumes: bool, at: int | None) -> None:
-    if isinstance(config, TransformerRun):
-        task = TransformerTask(config, ranks.is_main, replica=ranks.data_rank, replicas=ranks.data_size)
-    else:
-        if ranks.size > 1:
-            raise InputError("a VAE trains in one process: start it without torchrun")
-        assert isinstance(config, VaeRun)
-        task = VaeTask(config)
-    with contextlib.closing(task):
+    with contextlib.closing(make_task(config, ranks)) as task:
         trainer = Trainer(task, config, root, ranks=ranks)
         if resumes:
             trainer.resume(at)
-        previews = isinstance(task, TransformerTask) and task.config.previews and ranks.size == 1
-        trainer.run(partial(save_preview, task, root) if previews else None)
+        preview = None
+        if isinstance(task, TransformerTask) and task.config.previews and ranks.size == 1:
+            preview = partial(save_preview, task, root)
+        trainer.run(preview)
         if isinstance(task, TransformerTask) and ranks.is_main:
             export_pipeline(task, root)
+
+
+def make_task(config: RunConfig, ranks: Ranks) -> TransformerTask | VaeTask:
+    """What ``config`` trains, as this process's part of it.
+
+    Raises:
+        InputError: a run that many processes cannot share.
+    """
+    if isinstance(config, TransformerRun):
+        if ranks.size > 1 and config.data is None and config.stream.store is not None:
+            raise InputError(
+                "stream.store has one writer, but there are many processes: fill a store with video4spatial precompute "
+                "and train from it (data.roots)"
+            )
+        return TransformerTask(config, ranks.is_main, replica=ranks.data_rank, replicas=ranks.data_size)
+    if ranks.size > 1:
+        raise InputError("a VAE trains in one process: start it without torchrun")
+    assert isinstance(config, VaeRun)
+    return VaeTask(config)
 
 
 def save_preview(task: TransformerTask, root: Path, step: int) -> None:

@@ -172,11 +172,11 @@ class Trainer:
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-        own, ids = [], []
-        extra: dict[str, float] = {}
+        own, ids, extras = [], [], []
         for micro in range(self.micro_batches):
             loss, extra = self.task.loss(self.step, self.progress, micro)
             own.append(loss.item())
+            extras.append(extra)
             ids += [] if math.isfinite(own[-1]) else self.task.ids
             backward(loss / self.micro_batches, self.ranks)
         mean = sum(map(sum, self.ranks.gather(own))) / (self.ranks.size * self.micro_batches)
@@ -191,7 +191,7 @@ class Trainer:
         self.average.update(self.task.model, self.step)
         self.step += 1
         self.losses.append(mean)
-        return mean, {**extra, "learning_rate": rate, "gradient_norm": norm}
+        return mean, {**_means(extras), "learning_rate": rate, "gradient_norm": norm}
 
     def _fail(self, what: str, ids: list[str]) -> None:
         """Stop all processes: name the step and the examples, and leave the state before the step beside the run."""
@@ -222,9 +222,7 @@ class Trainer:
 
     def _averaged(self, extra: dict[str, float]) -> dict[str, float]:
         """Figures averaged over the processes that have them."""
-        rows = self.ranks.gather_objects(extra)
-        names = dict.fromkeys(name for row in rows for name in row)
-        return {name: _mean([row[name] for row in rows if name in row]) for name in names}
+        return _means(self.ranks.gather_objects(extra))
 
     def _validate(self, reporter: Reporter, callback: Callable[[int], None] | None) -> dict[str, float]:
         figures: dict[str, float] = {}
@@ -263,8 +261,13 @@ class Trainer:
         self.checkpoints.start(self.state, self.step, {"elapsed": self.elapsed})
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the rows that have it."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            found.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()}
 
 
 def read_config(root: Path, kinds: dict[str, type[RunConfig]]) -> RunConfig:
