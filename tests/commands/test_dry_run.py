@@ -80,7 +80,8 @@ def test_the_stores_facts(stored_run, encoded_store, tmp_path):
     ("arguments", "message"),
     [
         (["grounding:paper", "--gpus", "7"], "cannot share evenly"),
-        (["grounding:paper", "--gpu", "H1"], "use one of A100, H100"),
+        (["grounding:paper", "--gpu", "H1"], "or one of H100, "),
+        (["grounding:paper", "--gpu", "80GB"], "days can be predicted for RTX"),
         (["grounding:long_context", "--gpus", "4"], "give a multiple of context_parallel, which is 8"),
         (["grounding:paper", "--set", "base=someone/else"], "fetch it and give --set base=FOLDER"),
         (["rooms:vae_cpu"], "does not train a transformer"),
@@ -93,7 +94,7 @@ def test_mistakes_are_named(arguments, message, capfd):
 
 
 def test_the_command_prints_it(capfd):
-    assert main(["train", "navigation:tiny", "--dry-run", "--gpus", "2", "--gpu", "A100"]) == 0
+    assert main(["train", "navigation:tiny", "--dry-run", "--gpus", "2", "--gpu", "A100 80GB"]) == 0
     printed = capfd.readouterr().out
     assert "predicted" in printed
     assert "8 samples = 2 a micro-batch x 2 micro-batches x 2 data-parallel groups" in printed

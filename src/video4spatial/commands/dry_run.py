@@ -1,6 +1,5 @@
 """``video4spatial train RECIPE --dry-run``: what the run would take, before any GPU is asked for."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from video4spatial.model.cost import SequenceShape, TransformerShape, training_e
 from video4spatial.model.load import resolve_part, small_transformer
 from video4spatial.model.official import transformer_config
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.sample.devices import find_device, known_devices
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json
 from video4spatial.storage.latents import LatentStore
@@ -19,25 +19,6 @@ from video4spatial.train.recipes import load_recipe
 from video4spatial.train.start import base_transformer, is_on_hub
 
 WAN_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"  # the transformer's default sizes are its
-SHARE = 0.4  # model FLOP utilisation assumed where nothing was measured
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """bf16 matrix products of dense matrices, by the maker's data sheet; memory in GB (1e9 bytes)."""
-
-    tflops: float
-    memory: float
-
-
-GPUS = {
-    "A100": Gpu(312, 80),
-    "H100": Gpu(989, 80),
-    "H200": Gpu(989, 141),
-    "B200": Gpu(2250, 180),
-    "L40S": Gpu(362, 48),
-    "RTX4090": Gpu(165, 24),
-}
 
 
 def print_dry_run(recipe: str, settings: list[str], gpus: int, gpu: str) -> None:
@@ -53,9 +34,10 @@ def dry_run(config: TransformerRun, gpus: int = 8, gpu: str = "H100") -> list[st
 
     The model is the run's own, on the meta device: nothing is loaded and no memory taken.
     """
-    card = GPUS.get(gpu)
-    if card is None:
-        raise InputError(f"--gpu {gpu!r} is not known: use one of {', '.join(GPUS)}")
+    card = find_device(gpu)
+    if card.tflops is None:
+        names = ", ".join(device.name for device in known_devices())
+        raise InputError(f"--gpu is {gpu!r}: days can be predicted for {names}")
     if gpus < 1 or gpus % config.context_parallel:
         raise InputError(f"--gpus is {gpus}: give a multiple of context_parallel, which is {config.context_parallel}")
     replicas = gpus // config.context_parallel
@@ -81,13 +63,11 @@ def dry_run(config: TransformerRun, gpus: int = 8, gpu: str = "H100") -> list[st
         compute_bytes=2 if config.precision == "bf16" else 4,
         average=config.optim.ema > 0,
         tflops=card.tflops,
-        share=SHARE,
     )
-    used, held = estimate.memory_per_gpu / 1e9, card.memory
-    verdict = "fits" if used < 0.95 * held else "DOES NOT FIT"
+    verdict = "fits" if estimate.memory_per_gpu < card.usable else "DOES NOT FIT"
     return [
         *estimate.lines(),
-        f"{verdict}: {used:.1f} of {held:.0f} GB on each {gpu}",
+        f"{verdict}: {estimate.memory_per_gpu / 1e9:.1f} of {card.memory / 1e9:.0f} GB on each {card.name}",
         f"sequence: {sequence.context} context + {sequence.target} target latents at {width}x{height}, "
         f"{sequence.tokens:,} tokens a sample" + _split(sequence, config),
         f"a step: {config.batch * micro * replicas} samples = {config.batch} a micro-batch x {micro} micro-batches x "
