@@ -32,7 +32,7 @@ def forward(context: int, batch: int) -> tuple[int, int]:
 
 
 def training(trains: Any, checkpointing: bool) -> tuple[int, int]:
-    sequence, model = SequenceShape(43, 46), meta_transformer().train()
+    sequence, model = SequenceShape(42, 46), meta_transformer().train()
     select_trained(model, trains)
     if checkpointing:
         model.enable_gradient_checkpointing()

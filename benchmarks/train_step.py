@@ -3,8 +3,8 @@
     python benchmarks/train_step.py --minutes 9           # on a CUDA GPU
     python benchmarks/train_step.py --tiny                # the same code, small, on the CPU
 
-42 context latents and the first frame before 46 target latents of 416x256 (9,256 tokens), flow matching, activation
-checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything, and LoRA,
+42 context latents before 46 target latents of 416x256, the first frame among these (9,152 tokens), flow matching,
+activation checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything, and LoRA,
 with AdamW and with its 8-bit form. Running out of memory is a result. MFU counts model FLOPs (no recomputation) against
 a matrix product measured in the same run. Results go to benchmarks/results/train_step_DEVICE.json.
 """
@@ -37,7 +37,7 @@ from video4spatial.model.cost.training import STATE_BYTES, model_flops, step_byt
 from video4spatial.model.cost.transformer import SequenceShape
 from video4spatial.train.step import select_trained
 
-PAPER = SequenceShape(context=43, target=46)
+PAPER = SequenceShape(context=42, target=46)
 SMALL = SequenceShape(context=8, target=11, width=192, height=128, text=48)
 RANK = 32
 

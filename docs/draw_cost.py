@@ -108,7 +108,7 @@ def training() -> str:
                 f"| {name}, {steps:,} steps of 160 | {gpus} | {gb(run.memory_per_gpu)} | {gb(weights)} | "
                 f"{gb(m['optimiser states'])} | {gb(m['activations'])} | {run.days:.1f} |"
             )
-    return table("| run | H100s | memory a GPU | weights | optimiser | activations | days at 50 % MFU |", rows)
+    return table("| run | H100s | memory a GPU | weights | optimiser | activations | days |", rows)
 
 
 def off(ratio: float) -> str:

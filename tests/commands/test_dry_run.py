@@ -80,7 +80,7 @@ def test_the_stores_facts(stored_run, encoded_store, tmp_path):
     ("arguments", "message"),
     [
         (["grounding:paper", "--gpus", "7"], "cannot share evenly"),
-        (["grounding:paper", "--gpu", "H1"], "or one of H100, "),
+        (["grounding:paper", "--gpu", "H1"], "give its memory, such as 24GB, or one of H100"),
         (["grounding:paper", "--gpu", "80GB"], "days can be predicted for RTX"),
         (["grounding:long_context", "--gpus", "4"], "give a multiple of context_parallel, which is 8"),
         (["grounding:paper", "--set", "base=someone/else"], "fetch it and give --set base=FOLDER"),

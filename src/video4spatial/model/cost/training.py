@@ -233,7 +233,8 @@ def training_estimate(
     """Memory a GPU and days of a run. Defaults: the paper's grounding run on 8 H100.
 
     Args:
-        shape, sequence: default the 5B model, and 42 context latents and the first frame before 46 target latents.
+        shape, sequence: default the 5B model, and 42 context latents before 46 target latents, of which the first is
+            the first frame.
         batch: samples at once on a GPU (or on a context-parallel group).
         shard: FSDP: weights, gradients and optimiser states are spread over the GPUs; two blocks are whole at a time.
         context_parallel: GPUs that share one sequence (each holds a part of its tokens).
@@ -242,7 +243,7 @@ def training_estimate(
         tflops, share: of a GPU in the arithmetic's precision, and the model FLOP utilisation assumed.
     """
     shape = shape or TransformerShape()
-    sequence = sequence or SequenceShape(context=43, target=46)
+    sequence = sequence or SequenceShape(context=42, target=46)
     total, trained = parameters(shape), trained_parameters(shape, trains, rank)
     frozen = total - trained if trains != "lora" else total - parameter_counts(shape)["camera"]
     parts = gpus if shard else 1
