@@ -6,23 +6,8 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch import Tensor
 
+from video4spatial.model.official import WAN22_VAE
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
-
-WAN_VAE = {
-    "base_dim": 160,
-    "decoder_base_dim": 256,
-    "z_dim": 48,
-    "dim_mult": [1, 2, 4, 4],
-    "num_res_blocks": 2,
-    "temperal_downsample": [False, True, True],
-    "is_residual": True,
-    "in_channels": 12,
-    "out_channels": 12,
-    "patch_size": 2,
-    "scale_factor_spatial": 16,
-    "latents_mean": [0.0] * 48,
-    "latents_std": [1.0] * 48,
-}
 
 
 def meta_transformer(dtype: torch.dtype = torch.bfloat16, **config: Any) -> Video4SpatialTransformer3DModel:
@@ -39,7 +24,7 @@ def meta_transformer(dtype: torch.dtype = torch.bfloat16, **config: Any) -> Vide
 def meta_vae(dtype: torch.dtype = torch.float32) -> AutoencoderKLWan:
     """Wan2.2's VAE."""
     with torch.device("meta"):
-        return AutoencoderKLWan(**WAN_VAE).eval().to(dtype)
+        return AutoencoderKLWan(**WAN22_VAE).eval().to(dtype)
 
 
 def meta_inputs(model: Any, batch: int, frames: int, width: int = 416, height: int = 256) -> dict[str, Tensor]:
