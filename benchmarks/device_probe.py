@@ -16,6 +16,7 @@ from machine import describe_machine
 
 from video4spatial.model.cost.transformer import TransformerShape
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.sample.devices import named
 from video4spatial.sample.plan import tensor_bytes
 from video4spatial.schema import InputError
 
@@ -250,11 +251,11 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def record_share(table: Path, device: str, tflops: float) -> str:
     """Put what was reached into the planner's table of devices; the row's name, or an error where it has none."""
-    rows = json.loads(table.read_text())
-    named = [row for row in rows if all(word in device.lower() for word in row["name"].lower().split())]
-    if not named:
+    known = named(device)
+    if known is None:
         raise SystemExit(f"--record: {device!r} is not in {table.name}: add its row first")
-    row = max(named, key=lambda row: len(row["name"]))
+    rows = json.loads(table.read_text())
+    row = next(row for row in rows if row["name"] == known.name)
     row["measured_share"] = round(tflops / row["bf16_tflops"], 3)
     table.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
     return row["name"]
