@@ -172,18 +172,20 @@ def measure(bench: Bench, case: Case) -> None:
     def step(guided: GuidedVelocity, number: int) -> None:
         guided(target, scheduler.timesteps[number], sigmas[number])
 
+    def clip_seconds() -> tuple[float, list[float]]:
+        """What comes once a clip, and each step."""
+        began = time.perf_counter()
+        guided = begin()
+        synchronise(device)
+        once, walk = time.perf_counter() - began, itertools.cycle(places)
+        return once, timed(lambda: step(guided, next(walk)), device, repeats, bench.run.budget, warm=0)
+
     warm = begin()  # whatever is compiled, is compiled now
     for one in kinds.values():
         step(warm, one)
     del warm
     synchronise(device)
-    began = time.perf_counter()
-    guided = begin()
-    synchronise(device)
-    once = time.perf_counter() - began
-    walk = itertools.cycle(places)
-    seconds = timed(lambda: step(guided, next(walk)), device, repeats, bench.run.budget, warm=0)
-    del guided  # with what it keeps of the clip
+    once, seconds = clip_seconds()
     with Memory(device, weights_of(bench.transformer)) as memory:
         step(begin(), both)
     plan = estimate(request, models, fused_norm=device.type == "cuda")
