@@ -25,7 +25,7 @@ from video4spatial.storage.artifacts import RunLayout, read_json, write_json
 from video4spatial.train.checkpoint import Checkpointer, load_checkpoint
 from video4spatial.train.config import RunConfig, from_dict, to_dict
 from video4spatial.train.optim import MovingAverage, learning_rate, make_optimisers, set_learning_rate
-from video4spatial.train.parallel import Ranks, backward, parallelise, whole, whole_weights
+from video4spatial.train.parallel import Ranks, backward, parallelise, reshard, whole, whole_weights
 from video4spatial.train.report import Reporter
 from video4spatial.train.state import TrainingState
 
@@ -242,6 +242,7 @@ class Trainer:
         try:
             yield
         finally:
+            reshard(self.task.model)
             self.average.swap(self.task.model)
             self.task.model.train()
 

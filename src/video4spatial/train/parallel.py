@@ -186,6 +186,13 @@ def whole_weights(model: nn.Module, ranks: Ranks) -> dict[str, Tensor]:
     return weights
 
 
+def reshard(model: nn.Module) -> None:
+    """Let go of gathered parameters. After a forward pass without a backward one the root's are still in place of its
+    sharded ones: what is then written to ``model.parameters()`` would not last."""
+    if isinstance(model, FSDPModule):
+        model.reshard()
+
+
 def is_sharded(model: nn.Module) -> bool:
     """Whether ``parallelise`` has spread ``model``."""
     return isinstance(model, FSDPModule)
