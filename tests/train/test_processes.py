@@ -157,6 +157,27 @@ def test_a_rank_killed_mid_run_then_resumed_has_the_very_losses(shared_run, stra
 
 
 @pytest.mark.slow
+def test_what_one_process_cannot_read_is_told_by_all(shared_run, encoded_store, tmp_path):
+    """Rank 1's store has an index but no latents, as on a machine that lacks its copy: rank 0 does not wait for it."""
+    bare = tmp_path / "bare"
+    shutil.copytree(encoded_store, bare)
+    for shard in (bare / "shards").iterdir():
+        shard.unlink()
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import json\nimport os\n\nfrom video4spatial.train.config import TransformerRun, from_dict\n\n\ndef run():\n"
+        f"    values = json.loads({json.dumps(to_dict(shared_run))!r})\n"
+        f"    if os.environ['RANK'] == '1':\n        values['data']['roots'] = [{str(bare)!r}]\n"
+        "    return from_dict(TransformerRun, values)\n"
+    )
+    done = train(2, f"{file}:run", "--out", str(tmp_path / "run"))
+    assert done.returncode != 0
+    told = [line for line in done.stderr.splitlines() if f"{bare}/shards/" in line]
+    assert len(told) == 2, done.stderr[-3000:]
+    assert all("is missing: restore it" in line for line in told)
+
+
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_every_process(shared_run, straight, tmp_path):
     """A weight turned into NaN in a checkpoint; the failure leaves its state, its step and its examples."""
     root = tmp_path / "run"

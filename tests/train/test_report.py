@@ -9,6 +9,7 @@ import pytest
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.train.config import VaeRun
+from video4spatial.train.parallel import Ranks
 from video4spatial.train.report import Reporter
 
 
@@ -23,7 +24,7 @@ def test_the_main_process_writes_a_log_and_tensorboard(tmp_path):
 
 
 def test_other_processes_write_nothing(tmp_path):
-    with Reporter(RunLayout(tmp_path / "run"), VaeRun(), is_main=False) as reporter:
+    with Reporter(RunLayout(tmp_path / "run"), VaeRun(), Ranks(rank=1)) as reporter:
         reporter.log(1, 1.0, {"loss": 1.0})
     assert not (tmp_path / "run").exists()
 

@@ -100,7 +100,7 @@ class Trainer:
         self, task: Task, config: RunConfig, root: Path, console: Console | None = None, ranks: Ranks | None = None
     ) -> None:
         self.task, self.config, self.layout = task, config, RunLayout(root)
-        self.ranks = ranks or Ranks()
+        self.ranks = ranks or Ranks(device=choose_device(config.device))
         self.console = console or Console(stderr=True, quiet=not self.ranks.is_main)
         self.micro_batches = config.micro_batches(self.ranks.data_size)
         if self.ranks.size > 1 and config.optim.name == "muon":
@@ -119,15 +119,19 @@ class Trainer:
         Raises:
             InputError: there is none, it is damaged, or it is not this run's.
         """
+        folder = self.ranks.together(lambda: self._checkpoint(at))
+        progress = load_checkpoint(folder, self.state, self.ranks)
+        self.step, self.elapsed = progress["step"], float(progress["elapsed"])
+        return self
+
+    def _checkpoint(self, at: int | None) -> Path:
         folder = self.layout.latest_checkpoint() if at is None else self.layout.checkpoint(at)
         if folder is None:
             raise InputError(f"{self.layout.root} holds no checkpoint: start the run without --resume")
         if not folder.is_dir():
             steps = ", ".join(map(str, self.layout.steps())) or "none"
             raise InputError(f"{folder} does not exist: --at takes one of these steps: {steps}")
-        progress = load_checkpoint(folder, self.state, self.ranks)
-        self.step, self.elapsed = progress["step"], float(progress["elapsed"])
-        return self
+        return folder
 
     @property
     def progress(self) -> float:
@@ -138,12 +142,11 @@ class Trainer:
     def run(self, on_validation: Callable[[int], None] | None = None) -> dict[str, float]:
         """Train to the end or to an interruption, then export. Returns the last validation figures."""
         figures: dict[str, float] = {}
-        if self.ranks.is_main:
-            write_json(self.layout.config, to_dict(self.config))
+        self.ranks.on_main(lambda: write_json(self.layout.config, to_dict(self.config)))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with (
             Interrupt() as interrupt,
-            Reporter(self.layout, self.config, self.ranks.is_main) as reporter,
+            Reporter(self.layout, self.config, self.ranks) as reporter,
             Progress(*columns, console=self.console) as bar,
         ):
             row = bar.add_task("training", total=self.config.steps, completed=self.step)
@@ -247,15 +250,9 @@ class Trainer:
             self.task.model.train()
 
     def _export(self) -> None:
-        error = None
         with self._averaged_weights():
             weights = whole_weights(self.task.model, self.ranks)
-            if self.ranks.is_main:
-                try:
-                    self.task.export(self.layout.root, weights)
-                except InputError as problem:
-                    error = str(problem)
-        self.ranks.raise_together(error)
+            self.ranks.on_main(lambda: self.task.export(self.layout.root, weights))
 
     def save(self) -> None:
         """Begin to write a checkpoint of this moment; ``checkpoints.finish`` ends it."""

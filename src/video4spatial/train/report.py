@@ -8,23 +8,26 @@ from torch.utils.tensorboard import SummaryWriter
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.train.config import RunConfig, to_dict
+from video4spatial.train.parallel import ALONE, Ranks
 
 
 class Reporter:
     """Logs figures of steps while it is entered; on other processes than the main one it does nothing."""
 
-    def __init__(self, layout: RunLayout, config: RunConfig, is_main: bool = True) -> None:
-        self.layout, self.config, self.is_main = layout, config, is_main
+    def __init__(self, layout: RunLayout, config: RunConfig, ranks: Ranks = ALONE) -> None:
+        self.layout, self.config, self.ranks = layout, config, ranks
         self._board: SummaryWriter | None = None
         self._wandb: Any = None
 
     def __enter__(self) -> "Reporter":
-        if self.is_main:
-            self.layout.root.mkdir(parents=True, exist_ok=True)
-            if self.config.wandb is not None:
-                self._wandb = start_wandb(self.config.wandb, self.layout, self.config)
-            self._board = SummaryWriter(str(self.layout.tensorboard))
+        self.ranks.on_main(self._open)
         return self
+
+    def _open(self) -> None:
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        if self.config.wandb is not None:
+            self._wandb = start_wandb(self.config.wandb, self.layout, self.config)
+        self._board = SummaryWriter(str(self.layout.tensorboard))
 
     def __exit__(self, *_: object) -> None:
         if self._board is not None:
