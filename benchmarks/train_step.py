@@ -4,9 +4,10 @@
     python benchmarks/train_step.py --tiny                # the same code, small, on the CPU
 
 42 context latents before 46 target latents of 416x256, the first frame among these (9,152 tokens), flow matching,
-activation checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything, and LoRA,
-with AdamW and with its 8-bit form. Running out of memory is a result. MFU counts model FLOPs (no recomputation) against
-a matrix product measured in the same run. Results go to benchmarks/results/train_step_DEVICE.json.
+activation checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything,
+and LoRA, with AdamW and with its 8-bit form. Running out of memory is a result. MFU counts model FLOPs (no
+recomputation) against a matrix product measured in the same run. Results go to
+benchmarks/results/train_step_DEVICE.json.
 """
 
 import argparse

@@ -52,6 +52,11 @@ class Checkpointer:
         """Where the checkpoint is written that is under way."""
         return self.layout.checkpoints / f".tmp-step-{self._progress['step']:08d}"
 
+    @property
+    def step(self) -> int | None:
+        """The step of the last save, ended or under way."""
+        return self._progress.get("step")
+
     def start(self, state: TrainingState, step: int, progress: dict[str, Any]) -> None:
         """Begin to save the state after ``step`` steps; waits for the save before, if it is still under way."""
         self.finish()

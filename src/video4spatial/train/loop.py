@@ -146,7 +146,7 @@ class Trainer:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with (
             Interrupt() as interrupt,
-            Reporter(self.layout, self.config, self.ranks) as reporter,
+            Reporter(self.layout, self.config, self.ranks, self.step) as reporter,
             Progress(*columns, console=self.console) as bar,
         ):
             row = bar.add_task("training", total=self.config.steps, completed=self.step)
@@ -164,7 +164,8 @@ class Trainer:
                     figures = self._validate(reporter, on_validation)
                 if self.step % self.config.checkpoint_every == 0:
                     self.save()
-        self.save()
+        if self.checkpoints.step != self.step:
+            self.save()
         self.checkpoints.finish()
         self._export()
         self.console.print(f"{'stopped' if stopped else 'finished'} at step {self.step}; saved in {self.layout.root}")
@@ -175,20 +176,21 @@ class Trainer:
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-        own, ids, extras = [], [], []
+        own, ids, suspects, extras = [], [], [], []
         for micro in range(self.micro_batches):
             loss, extra = self.task.loss(self.step, self.progress, micro)
             own.append(loss.item())
             extras.append(extra)
-            ids += [] if math.isfinite(own[-1]) else self.task.ids
+            ids += self.task.ids
+            suspects += [] if math.isfinite(own[-1]) else self.task.ids
             backward(loss / self.micro_batches, self.ranks)
         mean = sum(map(sum, self.ranks.gather(own))) / (self.ranks.size * self.micro_batches)
         if not math.isfinite(mean):
-            self._fail(f"the loss is {mean}", ids)
+            self._fail(f"the loss is {mean}", suspects)
         trained = [p for p in self.task.model.parameters() if p.requires_grad]
         norm = whole(nn.utils.clip_grad_norm_(trained, self.config.optim.clip)).item()
         if not math.isfinite(norm):  # before it reaches the weights, and through them a checkpoint
-            self._fail(f"the gradient is {norm}", self.task.ids)
+            self._fail(f"the gradient is {norm}", ids)
         for optimiser in self.optimisers:
             optimiser.step()
         self.average.update(self.task.model, self.step)

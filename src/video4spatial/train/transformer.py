@@ -108,8 +108,8 @@ class TransformerTask:
         """``validation_batches`` of the longest context, of two examples at least: contexts change places in them."""
         sampler = self.source.validation()
         found: list[Batch] = []
-        for number in range(40 if sampler is not None else 0):
-            if len(found) == self.config.validation_batches:
+        for number in range(40):
+            if sampler is None or len(found) == self.config.validation_batches:
                 break
             batch = sampler.batch(number, max(2, self.config.batch))
             if batch.context.shape[2] == max(self.config.window.context):
