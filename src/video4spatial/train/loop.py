@@ -208,12 +208,15 @@ class Trainer:
         if self.ranks.is_main and folder.root.exists():
             shutil.rmtree(folder.root)
         saver = Checkpointer(folder, self.ranks)
-        saver.start(self.state, self.step, {"elapsed": self.elapsed, "reason": what, "examples": ids})
-        saved = saver.finish()
+        try:
+            saver.start(self.state, self.step, {"elapsed": self.elapsed, "reason": what, "examples": ids})
+            kept = f"The state before that step is in {saver.finish()}"
+        except InputError as error:  # a full disk must not hide what happened
+            kept = f"The state before that step is lost ({error})"
         shown = ", ".join(ids[:12]) + (f" and {len(ids) - 12} more" if len(ids) > 12 else "")
         raise InputError(
             f"{what} at step {self.step}: lower optim.lr, and resume from {self.layout.root}. "
-            f"The state before that step is in {saved}; its examples: {shown}"
+            f"{kept}; its examples: {shown}"
         )
 
     def _agree(self, interrupted: bool, seconds: float) -> bool:
