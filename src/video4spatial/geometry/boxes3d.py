@@ -21,9 +21,7 @@ def oriented_corners(
     return einsum(_SIGNS * lengths / 2, axes, "corner i, i j -> corner j") + centre
 
 
-def seen_box(
-    corners: Float[np.ndarray, "8 3"], c2w: Float[np.ndarray, "4 4"], intrinsics: Intrinsics
-) -> Box | None:
+def seen_box(corners: Float[np.ndarray, "8 3"], c2w: Float[np.ndarray, "4 4"], intrinsics: Intrinsics) -> Box | None:
     """The 2D box around a 3D box's projection, cut to the image; None if it lies outside or behind.
 
     A box that reaches behind the camera is cut at a near plane first. Whether something stands before it is not known
