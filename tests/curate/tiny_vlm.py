@@ -5,6 +5,7 @@ the operators ``nms`` and ``qnms``, and takes diffusers along. So it is not amon
 ``<prefix>/torchvision``, out of everyone's way, and only this process looks there, with the two operators declared.
 """
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -20,14 +21,14 @@ def with_torchvision() -> None:
     if importlib.util.find_spec("torchvision") is None:
         sys.path.append(str(APART))
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except RuntimeError:
         library = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
 
         globals()["_kept"] = library  # the operators live as long as it does
 

@@ -61,8 +61,7 @@ def absent_examples(scenes: Iterable[SceneLabels], per_environment: int, seed: i
 
 
 def kind(label: str) -> str:
-    """The head noun of a label, in the singular: the last word before "with", "on", ... ("grey chairs with arms": chair).
-    Empty where there is none."""
+    """The head noun of a label, in the singular: "chair" for "grey chairs with arms"; empty where there is none."""
     found = _WORD.findall(_LINKS.split(label.casefold())[0])
     return _singular(found[-1]) if found else ""
 

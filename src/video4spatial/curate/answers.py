@@ -23,8 +23,8 @@ _LONGEST_PHRASE = 300
 _FENCE = re.compile(r"```[ \t]*(?:json)?[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT = re.compile(r"\A\s*<think>(.*?)</think>", re.DOTALL)
 _REFUSAL = re.compile(
-    r"\b(i['’]?m sorry|i am sorry|sorry, (?:but )?i|i (?:cannot|can['’]?t|can not|won['’]?t)|i['’]?m (?:unable|not able)|"
-    r"i am (?:unable|not able)|as an ai)\b",
+    r"\b(i['’]?m sorry|i am sorry|sorry, (?:but )?i|i (?:cannot|can['’]?t|can not|won['’]?t)|"
+    r"i['’]?m (?:unable|not able)|i am (?:unable|not able)|as an ai)\b",
     re.IGNORECASE,
 )
 
@@ -85,9 +85,7 @@ class _Failed(Exception):
         self.outcome, self.reason = outcome, reason
 
 
-def parse_objects(
-    raw: RawAnswer, width: int, height: int, coordinates: Coordinates = "relative-1000"
-) -> ObjectList:
+def parse_objects(raw: RawAnswer, width: int, height: int, coordinates: Coordinates = "relative-1000") -> ObjectList:
     """Read the objects of a ``width`` x ``height`` frame: ``[{"bbox_2d": [x1, y1, x2, y2], "label": ...}]``, bare or as
     ``{"objects": [...]}``, alone or in one fence. Never raises for what a VLM said."""
     try:
@@ -201,7 +199,7 @@ def _refuse_constant(name: str) -> float:
 
 def _entries(content: object) -> list:
     if isinstance(content, dict):
-        content = content["objects"] if "objects" in content else [content]
+        content = content.get("objects", [content])
     if not isinstance(content, list):
         raise _Failed(Outcome.MALFORMED, "not a list of objects")
     return content

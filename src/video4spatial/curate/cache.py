@@ -1,4 +1,4 @@
-"""Answers kept on disk by content: the same question to the same model is never asked twice, in this run or a later one."""
+"""Answers kept on disk by content: the same question to the same model is never asked twice."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from video4spatial.storage.journal import Journal
 
 
 def content_key(identity: str, question: Question) -> str:
-    """What the answer depends on, hashed: model and its settings, prompt, schema, pixels. Not where the images are from."""
+    """What the answer depends on, hashed: model and settings, prompt, schema, pixels. Not where images are from."""
     digest = hashlib.sha256()
     schema = json.dumps(question.answer.schema, sort_keys=True)
     for text in (identity, question.prompt, question.answer.name, schema):

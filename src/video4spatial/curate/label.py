@@ -50,9 +50,7 @@ class Funnel:
         return self.descriptions[Outcome.FOUND]
 
     def __add__(self, other: "Funnel") -> "Funnel":
-        return Funnel(
-            self.objects + other.objects, self.drops + other.drops, self.descriptions + other.descriptions
-        )
+        return Funnel(self.objects + other.objects, self.drops + other.drops, self.descriptions + other.descriptions)
 
 
 @dataclass(frozen=True)
@@ -111,9 +109,7 @@ def label_scene(
         funnel.descriptions[described.outcome] += 1
         if described.outcome is Outcome.FOUND:
             words = (described.scene, described.target)
-            clips.append(
-                LabelledClip(scene.video_id, scene.environment_id, selection.frames, selection.target, *words)
-            )
+            clips.append(LabelledClip(scene.video_id, scene.environment_id, selection.frames, selection.target, *words))
     return SceneLabels(scene.video_id, scene.environment_id, tuple(clips), frozenset(labels), funnel)
 
 

@@ -59,4 +59,6 @@ class RoomOracle:
 
 def _relative(box: Box, size: tuple[int, int]) -> list[int]:
     width, height = size
-    return [round(v * _FULL / side) for v, side in zip((box.x0, box.y0, box.x1, box.y1), (width, height) * 2, strict=True)]
+    return [
+        round(v * _FULL / side) for v, side in zip((box.x0, box.y0, box.x1, box.y1), (width, height) * 2, strict=True)
+    ]

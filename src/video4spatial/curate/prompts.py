@@ -1,4 +1,4 @@
-"""The two calls of curation (paper section 6.2): list objects with boxes in a frame; describe scene and object of a clip.
+"""The two calls of curation (paper section 6.2): list the objects of a frame; describe a clip.
 
 The paper shows its prompts as pictures; the wording here is ours.
 """
@@ -34,15 +34,15 @@ object from others of its kind: "grey office chair", "wooden bookshelf".
 Report bbox coordinates in JSON format."""
 
 DESCRIBE_CLIP = """\
-These {count} pictures are frames, in order, of a walk through one indoor place. The last one ends at the object marked \
-by this box in it: {box}. {units}
+These {count} pictures are frames, in order, of a walk through one indoor place. The last one ends at the object \
+marked by this box in it: {box}. {units}
 
 Write the two missing parts of this sentence: "The camera moves across SCENE. Finally, it focuses on OBJECT in the \
 center of the frame."
 
 Answer with JSON only: {{"scene": "...", "object": "..."}}
-- "scene" is a noun phrase of at most 30 words, with an article, that says what kind of place it is and what stands out \
-in it: "a bright office with two desks and a whiteboard".
+- "scene" is a noun phrase of at most 30 words, with an article, that says what kind of place it is and what stands \
+out in it: "a bright office with two desks and a whiteboard".
 - "object" is a noun phrase of at most 20 words that begins with "the" and tells this object from every other one in \
 the place, by its colour, material, shape or neighbours: "the black monitor beside the window".
 - Both are in English, in one line, without a full stop. Do not mention pictures, frames, boxes or the camera."""

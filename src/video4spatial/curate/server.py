@@ -150,8 +150,8 @@ class ServerVLM:
             rejected = self._rejected
         if rejected >= self._rejections:
             raise VLMUnavailable(
-                f"{self.base_url} rejected {rejected} questions in a row, the last because: {reason}. Does {self.model} "
-                "take images, and the server JSON schemas?"
+                f"{self.base_url} rejected {rejected} questions in a row, the last because: {reason}. "
+                f"Does {self.model} take images, and the server JSON schemas?"
             )
         return RawAnswer(reason, "rejected")
 

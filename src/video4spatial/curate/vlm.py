@@ -5,7 +5,7 @@ Back ends: ``server.ServerVLM`` (any OpenAI-compatible server), ``local.LocalVLM
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -64,6 +64,7 @@ class RawAnswer:
     finish: Finish = "stop"
 
 
+@runtime_checkable
 class VLM(Protocol):
     """A back end. ``identity`` names the model and every setting that changes its answers: it is part of the cache's
     key. ``concurrency`` is how many questions it takes at once; ``ask`` is called from that many threads."""
