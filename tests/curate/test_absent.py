@@ -65,6 +65,10 @@ def test_each_kind_is_asked_for_once():
     assert len(absent_examples([many, KITCHEN], 9)) == 2 + 2
 
 
+def test_a_label_without_a_word_is_never_asked_for():
+    assert asked(absent_examples([scene("store", "shelf", "!, on the table"), OFFICE], 9), "office") == set()
+
+
 def test_where_nothing_could_be_listed_nothing_is_known_to_be_absent():
     assert asked(absent_examples([scene("dark", ""), OFFICE], 9), "dark") == set()
 

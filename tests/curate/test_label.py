@@ -71,6 +71,11 @@ def test_every_frame_is_accounted_for(labels):
     assert (both.frames, both.kept) == (26, 2 * funnel.kept)
 
 
+def test_labels_hold_what_is_annotated_too(walk, labels):
+    annotated = {f"{made.colour} {made.category}".strip() for made in walk[0].room.objects}
+    assert annotated <= labels.labels
+
+
 def test_a_second_run_asks_nothing(walk, asker, labels):
     assert label_scene(walk[0], asker, SHORT) == labels
     asked = asker.asked

@@ -31,9 +31,9 @@ def test_the_central_region(x, y, central):
 
 
 def test_the_nearest_counts_in_pixels_and_only_among_the_central():
-    near, far = at(210, 105, "near"), at(190, 125, "far")
+    near, far = at(195, 110, "near", 30, 30), at(180, 80, "far")  # the far one is smaller, higher and more to the left
     assert centred_target([far, near], W, H, 0.3) == near
-    assert centred_target([at(200, 60, "out"), far], W, H, 0.3) == far  # 0.3 away in y: nearer, but outside
+    assert centred_target([at(200, 69, "out"), at(240, 100, "far")], W, H, 0.3).label == "far"  # nearer, but outside
     assert centred_target([], W, H, 0.3) is None
 
 

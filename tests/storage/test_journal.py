@@ -1,11 +1,13 @@
 """The journal: shared by processes, and whole again after any kill."""
 
+import fcntl
 import json
 import multiprocessing
 import os
 import random
 import resource
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -61,6 +63,22 @@ def test_many_processes_write_at_once(tmp_path):
     assert seen + sum(1 for _ in reader.news()) == 160
     assert reader.damaged == 0
     assert contents(path) == {number: text(number) for number in range(160)}
+
+
+def test_a_writer_waits_for_the_one_who_writes(tmp_path):
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    journal.append({"number": 0, "text": "x"})
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        thread = threading.Thread(target=journal.append, args=({"number": 1, "text": "y"},))
+        thread.start()
+        thread.join(timeout=0.1)
+        assert thread.is_alive()
+        assert contents(path) == {0: "x"}
+        fcntl.flock(other, fcntl.LOCK_UN)
+        thread.join(timeout=60)
+    assert contents(path) == {0: "x", 1: "y"}
 
 
 def test_killed_at_random_moments_then_resumed_it_holds_the_same(tmp_path):

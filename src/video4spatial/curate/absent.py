@@ -1,7 +1,8 @@
 """Absent-object examples: instructions whose target is not in the scene, to count false finds with. Never trained on.
 
-That an object is absent rests on what the VLM listed in the scene, so the rule is careful: the target's kind (the head
-noun of its label) may not occur as a word in any label of any video of the environment.
+That an object is absent rests on what the VLM listed in the scene and on what the dataset annotates, so the rule is
+careful: the target's kind (the head noun of its label) may not occur as a word in any label of any video of the
+environment. What no video shows and nobody annotated can still be there.
 """
 
 import random

@@ -55,7 +55,8 @@ class Funnel:
 
 @dataclass(frozen=True)
 class SceneLabels:
-    """A scene's clips, every label that was seen in it (whether a clip ends there or not), and the counts."""
+    """A scene's clips, the counts, and ``labels``: of all the VLM listed in it, whether a clip ends there or not, and
+    of every object that the dataset's own annotation names."""
 
     video_id: str
     environment_id: str
@@ -89,7 +90,8 @@ def label_scene(
             f"{scene.video_id} has {len(sampled)} sampled frames (one in {config.every}), fewer than a clip's "
             f"{config.clip_frames}: leave it out, or sample more often"
         )
-    funnel, labels, selected = Funnel(), set[str](), list[Selection]()
+    funnel, selected = Funnel(), list[Selection]()
+    labels = {f"{known.colour} {known.category}".strip() for known in scene.objects}
     for question, raw in asker.answers(_object_questions(scene, sampled, coordinates)):
         found = parse_objects(raw, *question.size, coordinates)
         funnel.objects[found.outcome] += 1
