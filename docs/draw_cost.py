@@ -163,8 +163,10 @@ def _machine(report: dict) -> str:
 
 
 def _kernels(report: dict) -> str:
-    kernels = report.get("kernels", [])[:5]
-    return "Most time went to " + ", ".join(f"`{k['name']}` ({k['share']:.0%})" for k in kernels) + "."
+    kernels = report.get("kernels")
+    if not isinstance(kernels, list) or not kernels:  # the profiler failed, or time was up before
+        return "Kernels were not profiled."
+    return "Most time went to " + ", ".join(f"`{k['name']}` ({k['share']:.0%})" for k in kernels[:5]) + "."
 
 
 def training_results(tiny: bool) -> str:
