@@ -48,7 +48,9 @@ def fitting() -> str:
     rows = []
     for memory in ("24GB", "16GB", "12GB", "8GB"):
         for proposal in propose(PAPER, find_device(memory)):
-            words = "; ".join(proposal.changes) or "as it is (text encoder and transformer take turns)"
+            words = (
+                f"`{proposal.options}`" if proposal.options else "as it is (text encoder and transformer take turns)"
+            )
             rows.append(f"| {memory} | {gb(proposal.estimate.peak)} | {words} |")
     return table("| GPU | peak | settings |", rows)
 
