@@ -18,7 +18,8 @@ def scene(tiny_room, tiny_rooms) -> RoomScene:
 
 def test_a_room_is_a_scene(scene, tiny_room):
     assert isinstance(scene, Scene)
-    assert len(scene) == 9
+    assert len(scene) == len(scene.timestamps) == 9
+    np.testing.assert_allclose(np.diff(scene.timestamps), 1 / scene.fps)
     assert (scene.environment_id, scene.video_id) == ("room3", "room3-walk")
     assert [o.object_id for o in scene.objects] == [o.id for o in tiny_room.objects]
     assert all(o.corners.shape == (8, 3) for o in scene.objects)

@@ -45,6 +45,7 @@ class RoomScene:
         self.room = room
         self.c2w = c2w
         self.fps = config.fps
+        self.timestamps = np.arange(len(c2w)) / config.fps
         self.intrinsics = config.intrinsics
         self.environment_id = f"room{room.seed}"
         self.video_id = f"{self.environment_id}-{name}"

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 
-from video4spatial.schema import Clip, Intrinsics
+from video4spatial.schema import Clip, InputError, Intrinsics
+
+
+class BadScene(InputError):
+    """A scene whose files cannot be used; the message names the scene, the file and the remedy. Others may be fine."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,23 @@ class SceneObject:
 class Scene(Protocol):
     """A posed walk through one environment, read lazily: frames are only made or decoded when asked for.
 
-    ``c2w`` is float64 ``[T, 4, 4]`` (OpenCV axes, metres) or None for a video without poses; several scenes may share
-    an ``environment_id``, and are then posed in one frame of reference.
+    ``c2w`` is float64 ``[T, 4, 4]`` (OpenCV axes, metres), all NaN for a frame that has no pose, or None for a video
+    without poses; several scenes may share an ``environment_id``, and are then posed in one frame of reference.
+    ``timestamps`` are seconds since the first frame and rise strictly, but their steps need not be even: ``fps`` is the
+    usual rate, 1 over the median step.
     """
 
     environment_id: str
     video_id: str
     fps: float
+    timestamps: Float64[np.ndarray, " T"]
     intrinsics: Intrinsics | None
     c2w: Float[np.ndarray, "T 4 4"] | None
-    objects: list[SceneObject]
+
+    @property
+    def objects(self) -> list[SceneObject]:
+        """The objects of the environment (may be read from disk when first asked for); empty where none are known."""
+        ...
 
     def __len__(self) -> int: ...
 
