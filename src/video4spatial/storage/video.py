@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -23,11 +24,16 @@ __all__ = [
     "VideoInfo",
     "count_frames",
     "fit_intrinsics",
+    "images_of",
     "iter_frames",
+    "naming_file",
     "probe",
+    "read_image",
     "read_video",
     "require_video_name",
     "resize_clip",
+    "upright",
+    "video_stream",
     "write_video",
 ]
 
@@ -53,8 +59,8 @@ def probe(path: str | Path) -> VideoInfo:
     """
     path = Path(path)
     if path.is_dir():
-        images = _images(path)
-        height, width = _read_image(images[0]).shape[:2]
+        images = images_of(path)
+        height, width = read_image(images[0]).shape[:2]
         return VideoInfo(len(images), width, height, FOLDER_FPS)
     height, width = next(iter_frames(path)).shape[:2]
     with _opened(path) as (container, stream):
@@ -66,7 +72,7 @@ def count_frames(path: str | Path) -> int:
     """How many frames ``iter_frames`` gives, found by decoding them all (none is kept or converted)."""
     path = Path(path)
     if path.is_dir():
-        return len(_images(path))
+        return len(images_of(path))
     with _opened(path) as (container, stream):
         return sum(1 for _ in container.decode(stream))
 
@@ -144,13 +150,24 @@ def write_video(path: str | Path, clip: Clip, crf: int = 18) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple]:
     """The container and its video stream; every failure of FFmpeg inside becomes an ``InputError`` naming the file."""
+    with naming_file(path), av.open(path) as container:
+        yield container, video_stream(path, container)
+
+
+def video_stream(path: Path, container: InputContainer) -> av.VideoStream:
+    """The container's first video stream, or ``InputError`` naming the file."""
+    if not container.streams.video:
+        raise InputError(f"{path} has no video stream: give a video file or a folder of images")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    return stream
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Every failure of FFmpeg inside becomes an ``InputError`` naming the file."""
     try:
-        with av.open(path) as container:
-            if not container.streams.video:
-                raise InputError(f"{path} has no video stream: give a video file or a folder of images")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            yield container, stream
+        yield
     except av.error.FFmpegError as error:
         if error.errno == errno.ENOENT:
             raise InputError(f"{path} does not exist: check the path") from None
@@ -166,19 +183,24 @@ def _video_frames(
             passed(number + 1)
             if number < start or (number - start) % stride:
                 continue
-            yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+            yield upright(frame)
+
+
+def upright(frame: av.VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
+    """A decoded frame as RGB, turned as the file's rotation says."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
 
 
 def _folder_frames(
     folder: Path, start: int, stride: int, passed: Callable[[int], None]
 ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    images = _images(folder)
+    images = images_of(folder)
     shape = None
     for number, image in enumerate(images):
         passed(number + 1)
         if number < start or (number - start) % stride:
             continue
-        frame = _read_image(image)
+        frame = read_image(image)
         shape = shape or frame.shape
         if frame.shape != shape:
             sizes = f"{frame.shape[1]}x{frame.shape[0]}, but the first image is {shape[1]}x{shape[0]}"
@@ -204,7 +226,8 @@ def _fps(path: Path, stream: av.VideoStream) -> float:
     return float(rate)
 
 
-def _images(folder: Path) -> list[Path]:
+def images_of(folder: Path) -> list[Path]:
+    """The folder's images in the order of their names (numbers by value), or ``InputError`` if it holds none."""
     images = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
     if not images:
         raise InputError(f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)}): give a video file or such a folder")
@@ -216,7 +239,8 @@ def _natural(file: Path) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", file.name) if part]
 
 
-def _read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """An image as RGB, upright, or ``InputError`` naming it."""
     try:
         with Image.open(path) as image:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
