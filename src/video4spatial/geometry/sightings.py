@@ -63,7 +63,7 @@ def sightings(
 ) -> list[Sighting | None]:
     """Where each of the boxes is seen, None for those that are not; see ``owners``.
 
-    ``intrinsics`` are those of the image, whose pixels the boxes come in; the depth map shows the same view at its size.
+    ``intrinsics`` are those of the image, in whose pixels the boxes come; the depth map is of the same view.
     """
     height, width = depth.shape
     lens = intrinsics.resized(width, height)

@@ -1,7 +1,7 @@
 """Vertex positions of a .ply mesh or point cloud, with errors that name the file.
 
-Read are ``x``, ``y``, ``z`` of the element ``vertex``, which comes first, as in every scanner's files; what follows it is
-left alone. Source: Greg Turk, "The PLY Polygon File Format".
+Read are ``x``, ``y``, ``z`` of the element ``vertex``, which comes first, as in every scanner's files; what follows it
+is left alone. Source: Greg Turk, "The PLY Polygon File Format".
 """
 
 from pathlib import Path
@@ -11,11 +11,9 @@ from jaxtyping import Float64
 
 from video4spatial.schema import InputError
 
-_TYPES = {
-    **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2"},
-    **{"uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4"},
-    **{"double": "f8", "float64": "f8"},
-}
+_NAMES = {"i1": "char int8", "u1": "uchar uint8", "i2": "short int16", "u2": "ushort uint16", "i4": "int int32"}
+_NAMES |= {"u4": "uint uint32", "f4": "float float32", "f8": "double float64"}
+_TYPES = {name: code for code, names in _NAMES.items() for name in names.split()}
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST_HEADER = 1 << 16
 

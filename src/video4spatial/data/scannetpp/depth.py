@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float32
@@ -25,26 +25,6 @@ _LARGEST_PAYLOAD = 2 * _METRES_BYTES  # no compressed frame comes near it
 _CHUNK = 1 << 14
 _RAW_DEFLATE = -zlib.MAX_WBITS
 _AGAIN = "fetch it again, or read without depth"
-
-
-class DepthStream(Protocol):
-    """Depth maps by frame number: float32 metres along z, 0 where there is none."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, numbers: Sequence[int]) -> Float32[np.ndarray, "T 192 256"]: ...
-
-
-def open_depth(path: Path) -> DepthStream:
-    """The stream of whichever variant the file is; little is read.
-
-    Raises:
-        InputError: it is missing, empty, cut off (a global stream: found at first use) or of neither variant.
-    """
-    require_file(path)
-    if _starts_global(path):
-        return GlobalDepth(path)
-    return FramedDepth(path)
 
 
 def metres_of(payload: bytes) -> Float32[np.ndarray, "192 256"] | None:
@@ -230,3 +210,18 @@ class GlobalDepth:
             _next_frame(self._last, file)
         raw = _next_frame(self._last, file)
         return _valid(np.frombuffer(raw or b"", dtype="<f4"))
+
+
+DepthStream = FramedDepth | GlobalDepth  # depth maps by frame number: float32 metres along z, 0 where there is none
+
+
+def open_depth(path: Path) -> DepthStream:
+    """The stream of whichever variant the file is; little is read.
+
+    Raises:
+        InputError: it is missing, empty, cut off (a global stream: found at first use) or of neither variant.
+    """
+    require_file(path)
+    if _starts_global(path):
+        return GlobalDepth(path)
+    return FramedDepth(path)

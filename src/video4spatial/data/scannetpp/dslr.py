@@ -1,7 +1,7 @@
 """The DSLR photographs of a ScanNet++ scene as a Scene: sharp pinhole views of the same environment, not a video.
 
-Read are the undistorted images, ``dslr/resized_undistorted_images`` with ``nerfstudio/transforms_undistorted.json``, as the
-toolkit's ``dslr/undistort.py`` writes them and newer downloads carry them. The raw ones are fisheye and are refused.
+Read are the undistorted images, ``dslr/resized_undistorted_images`` with ``nerfstudio/transforms_undistorted.json``,
+which the toolkit's ``dslr/undistort.py`` writes and newer downloads carry. The raw ones are fisheye and are refused.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,9 @@ _UNDISTORT = "run the toolkit's python -m dslr.undistort, or fetch dslr/resized_
 class ScanNetPPPhotos:
     """The training photographs (``frames``, not ``test_frames``) of a scene, in the file's order.
 
-    They are posed in the frame of the iPhone's poses, and share its ``environment_id``. They have no clock: ``timestamps``
-    count them, one a second, and neighbours need not show the same. Photographs marked bad, or not on disk, are left out.
+    They are posed in the frame of the iPhone's poses, and share its ``environment_id``. They have no clock:
+    ``timestamps`` count them, one a second, and neighbours need not show the same. Photographs marked bad, or not on
+    disk, are left out.
 
     Attributes:
         names: their file names.
@@ -91,7 +92,7 @@ class ScanNetPPPhotos:
             raise InputError(f"{path} is of {model} images, which are not read: {_UNDISTORT}")
         if not self.files.undistorted_images.is_dir():
             raise InputError(f"{self.files.undistorted_images} is missing: {_UNDISTORT}")
-        names, camera = nerfstudio.read_named(path)
+        names, camera = nerfstudio.names(path), nerfstudio.read(path)
         bad = [bool(frame.get("is_bad")) for frame in content["frames"]] if isinstance(content, dict) else []
         here = [bool(name) and (self.files.undistorted_images / name).is_file() for name in names]
         kept = [index for index, there in enumerate(here) if there and not bad[index]]

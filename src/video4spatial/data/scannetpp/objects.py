@@ -1,9 +1,9 @@
-"""Objects of a scan as 3D boxes: ``segments_anno.json`` says which segments and what, ``segments.json`` which vertices of
-``mesh_aligned_0.05_semantic.ply`` each segment has.
+"""Objects of a scan as 3D boxes: ``segments_anno.json`` says which segments and what, ``segments.json`` which vertices
+of ``mesh_aligned_0.05_semantic.ply`` each segment has.
 
-Source: scannetpp/scannetpp ``common/utils/anno.py``, ``load_annotation``. Where mesh or segments are not there, the ``obb``
-of the annotation serves: full ``axesLengths`` along ``normalizedAxes``, three numbers an axis [I: as in ARKitScenes, whose
-annotation tool wrote the same keys].
+Source: scannetpp/scannetpp ``common/utils/anno.py``, ``load_annotation``. Where mesh or segments are not there, the
+``obb`` of the annotation serves: full ``axesLengths`` along ``normalizedAxes``, three numbers an axis [I: as in
+ARKitScenes, whose annotation has the same keys].
 """
 
 from pathlib import Path
@@ -64,7 +64,7 @@ def _boxes_of_mesh(files: SceneFiles, groups: list[dict]) -> list[Float64[np.nda
     segments = _segments(require_file(files.segments))
     if len(segments) != len(vertices):
         raise InputError(
-            f"{files.segments} is of {len(segments)} vertices, but {files.mesh.name} has {len(vertices)}: fetch both again"
+            f"{files.segments} is of {len(segments)} vertices, {files.mesh.name} has {len(vertices)}: fetch both again"
         )
     order = np.argsort(segments, kind="stable")
     in_order = segments[order]

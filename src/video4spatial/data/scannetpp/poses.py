@@ -1,11 +1,12 @@
 """Poses and lenses of the iPhone's frames, by frame number, from three files that say the same.
 
-- "arkit": ``pose_intrinsic_imu.json``, a dict by ``frame_000000``: ``aligned_pose`` 4x4 c2w in OpenCV axes and the mesh's
-  frame (metres), ``intrinsic`` 3x3 at the video's resolution, ``timestamp`` in seconds. Its ``pose`` is not aligned to the
-  mesh and is not read. Source: scannetpp/scannetpp ``iphone/arkit_pcl.py``.
-- "colmap": ``colmap/*.txt``, w2c, a subset of the frames, names with or without a folder. Source: ``common/utils/colmap.py``.
-- "nerfstudio": ``nerfstudio/transforms.json``, OpenGL axes in a world with permuted axes, a subset of the frames. Source:
-  scannetpp/3DGS-demo ``dataset.py``, as the maintainers point out (scannetpp/scannetpp issue 160).
+- "arkit": ``pose_intrinsic_imu.json``, a dict by ``frame_000000``: ``aligned_pose`` 4x4 c2w in OpenCV axes and the
+  mesh's frame (metres), ``intrinsic`` 3x3 at the video's resolution, ``timestamp`` in seconds. Its ``pose`` is not
+  aligned to the mesh and is not read. Source: scannetpp/scannetpp ``iphone/arkit_pcl.py``.
+- "colmap": ``colmap/*.txt``, w2c, a subset of the frames, names with or without a folder. Source: scannetpp/scannetpp
+  ``common/utils/colmap.py`` and ``iphone/prepare_iphone_data.py``.
+- "nerfstudio": ``nerfstudio/transforms.json``, OpenGL axes in a world with permuted axes, a subset of the frames.
+  Source: nerfstudio's COLMAP conversion, which scannetpp/scannetpp issue 160 says was used.
 """
 
 import re
@@ -58,11 +59,10 @@ def read_poses(files: SceneFiles, source: PoseSource) -> FramePoses:
     if source == "colmap":
         require_file(files.colmap / "cameras.txt")
         path = require_file(files.colmap / "images.txt")
-        names, camera = colmap.read_named(files.colmap)
-        return _of_path(path, names, camera)
+        return _of_path(path, colmap.names(files.colmap), colmap.read(files.colmap))
     path = require_file(files.transforms)
-    names, camera = nerfstudio.read_named(path)
-    return _of_path(path, names, CameraPath(from_transforms_world(camera.c2w), camera.intrinsics))
+    camera = nerfstudio.read(path)
+    return _of_path(path, nerfstudio.names(path), CameraPath(from_transforms_world(camera.c2w), camera.intrinsics))
 
 
 def from_transforms_world(c2w: Float[np.ndarray, "T 4 4"]) -> Float64[np.ndarray, "T 4 4"]:

@@ -29,7 +29,7 @@ class ScanNetPPOptions:
     """How a scene is read.
 
     Attributes:
-        poses: "arkit" (every frame), or a subset of the frames refined by COLMAP: "colmap" or, the same in another file,
+        poses: "arkit" (every frame), or COLMAP's of a subset of the frames: "colmap" or, the same in another file,
             "nerfstudio".
         max_gap: seconds between two poses up to which the frames between get interpolated ones (place on a line,
             rotation by Slerp); 0: none.
@@ -47,7 +47,7 @@ class ScanNetPPScene:
     """An iPhone video of ScanNet++; frames, depth and objects are read when asked for.
 
     Frame ``i`` is the ``i``-th of the video, and has the pose and depth of that number. Poses are in the mesh's frame
-    (world z up, metres); NaN in ``c2w`` where a frame has none. ``timestamps`` are the phone's where its pose file tells
+    (world z up, metres); NaN in ``c2w`` where a frame has none. ``timestamps`` are the phone's where the pose file has
     them, else the video's. Depth is 256 x 192, see ``depth_intrinsics``.
 
     Attributes:
@@ -95,7 +95,7 @@ class ScanNetPPScene:
             return self._video.read(indices)
 
     def depth(self, indices: Sequence[int]) -> Float32[np.ndarray, "T 192 256"] | None:
-        """LiDAR depth along z in metres, 0 where there is none; None if the scene has no depth.bin, or it is not read."""
+        """LiDAR depth along z in metres, 0 where there is none; None without depth.bin, or if it is not read."""
         if self._depth is None:
             return None
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
@@ -154,8 +154,8 @@ class ScanNetPPScene:
         last, frames = int(poses.numbers[-1]), len(self)
         if last >= frames + self._slack:
             raise InputError(
-                f"{self.files.video} has {frames} frames, but there are poses up to frame {last}: the video is cut off, "
-                "fetch it again"
+                f"{self.files.video} has {frames} frames, but there are poses up to frame {last}: the video is cut "
+                "off, fetch it again"
             )
         inside = poses.numbers < frames
         if not inside.all():

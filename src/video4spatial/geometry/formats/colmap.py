@@ -30,11 +30,6 @@ def read(path: Path) -> CameraPath:
 
     PINHOLE and SIMPLE_PINHOLE are read exactly; OPENCV loses its distortion, with a warning if it has any.
     """
-    return read_named(path)[1]
-
-
-def read_named(path: Path) -> tuple[list[str], CameraPath]:
-    """``read``, with the image names in the order of the poses."""
     folder = path if path.is_dir() else path.parent
     cameras = _cameras(folder / "cameras.txt")
     images = _images(folder / "images.txt")
@@ -46,8 +41,7 @@ def read_named(path: Path) -> tuple[list[str], CameraPath]:
     if len(used) > 1:
         raise InputError(f"{folder / 'images.txt'}: the images have {len(used)} different cameras: split the model")
     images.sort(key=lambda image: _natural(image[2]))
-    poses = [pose for *_, pose in images]
-    return [name for _, _, name, _ in images], camera_path(folder / "images.txt", poses, next(iter(used), None))
+    return camera_path(folder / "images.txt", [pose for *_, pose in images], next(iter(used), None))
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

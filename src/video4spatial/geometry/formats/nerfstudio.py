@@ -20,15 +20,10 @@ _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 def read(path: Path, intrinsics: Intrinsics | None = None) -> CameraPath:
     """The frames in the file's order. Intrinsics come from the file; ``intrinsics`` serve a file that has none."""
-    return read_named(path, intrinsics)[1]
-
-
-def read_named(path: Path, intrinsics: Intrinsics | None = None) -> tuple[list[str], CameraPath]:
-    """``read``, with the frames' ``file_path`` in the order of the poses (empty where a frame has none)."""
     content = read_json_text(path)
     if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
         raise InputError(f'{path}: a nerfstudio file holds {{"frames": [...]}}')
-    names, poses, cameras = [], [], set()
+    poses, cameras = [], set()
     for index, frame in enumerate(content["frames"]):
         where = f"{path}, frame {index}"
         if not isinstance(frame, dict) or "transform_matrix" not in frame:
@@ -41,13 +36,12 @@ def read_named(path: Path, intrinsics: Intrinsics | None = None) -> tuple[list[s
             matrix = np.concatenate([matrix, [[0.0, 0.0, 0.0, 1.0]]])
         if matrix.shape != (4, 4):
             raise InputError(f"{where}: transform_matrix has shape {matrix.shape}, not (4, 4)")
-        names.append(str(frame.get("file_path") or ""))
         poses.append(opengl_to_opencv(matrix))
         cameras.add(_camera({**content, **frame}, where))
     if len(cameras) > 1:
         raise InputError(f"{path}: the intrinsics change between frames, but a path has one camera: split the file")
     found = next(iter(cameras), None)
-    return names, camera_path(path, poses, found or intrinsics)
+    return camera_path(path, poses, found or intrinsics)
 
 
 def _camera(values: dict, where: str) -> Intrinsics | None:
