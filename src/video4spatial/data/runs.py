@@ -1,6 +1,7 @@
 """Stretches of a scene without a hole: each frame posed, no frame lost in between. Clips are cut from these."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
@@ -60,7 +61,7 @@ def unbroken_runs(scene: Scene, at_least: int = 1) -> list[Run]:
     if len(steps):
         broken |= steps > _HOLE * np.median(steps)
     edges = [0, *(np.nonzero(broken)[0] + 1).tolist(), count]
-    runs = [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a and good[a]]
+    runs = [(a, b) for a, b in pairwise(edges) if b > a and good[a]]
     long_enough = [Run(scene, a, b) for a, b in runs if b - a >= at_least]
     if not long_enough:
         longest = max((b - a for a, b in runs), default=0)

@@ -51,4 +51,4 @@ class TimedPoses:
 
 def is_posed(c2w: Float[np.ndarray, "T 4 4"]) -> Bool[np.ndarray, " T"]:
     """Which frames have a pose: those without hold NaN."""
-    return np.isfinite(c2w).all(axis=(1, 2))
+    return np.asarray(np.isfinite(c2w).all(axis=(1, 2)))

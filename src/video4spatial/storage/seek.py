@@ -6,6 +6,7 @@ by seeking to the keyframe before it, or by decoding on from where the last call
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ class SeekableVideo:
     """A video file whose frames, in the order they are shown, are read by number.
 
     ``timestamps`` float64 ``[T]`` are seconds since the first frame, as the file says: their steps need not be even.
-    Frames come upright (the file's rotation is applied); ``size`` is ``(width, height)`` of the frames so turned. Frames
-    that the container marks as not to be shown are left out. One decoder is kept open between calls; a copy sent to
-    another process opens its own.
+    Frames come upright (the file's rotation is applied); ``size`` is ``(width, height)`` of the frames so turned.
+    Frames that the container marks as not to be shown are left out. One decoder is kept open between calls; a copy sent
+    to another process opens its own.
 
     Raises:
         InputError: the file is missing, unreadable, cut off, carries no timestamps, or has no frames.
@@ -72,25 +73,37 @@ class SeekableVideo:
     def _frame(self, number: int) -> UInt8[np.ndarray, "H W 3"]:
         pts = self._pts[number]
         key = self._keys[np.searchsorted(self._keys, pts, side="right") - 1]
-        with naming_file(self.path):
-            for start in (key, self._pts[0]):  # a container whose seek overshoots is decoded from its start
-                frame = self._decode_to(pts, start)
+        with naming_file(self.path), self._closed_on_error():
+            for start in (int(key), int(self._pts[0])):  # a container whose seek overshoots is decoded from its start
+                frame = self._decode_to(int(pts), start)
                 if frame is not None:
                     return upright(frame)
         raise InputError(f"{self.path}: frame {number} cannot be decoded: the file is damaged, write or fetch it again")
+
+    def _frames_from_here(self) -> Iterator[av.VideoFrame]:
+        return self._container.decode(self._stream)
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.close()  # a decoder that failed goes on from nowhere good
+            raise
 
     def _decode_to(self, pts: int, key: int) -> av.VideoFrame | None:
         """The frame shown at ``pts``, decoding on if no keyframe lies between, else from the keyframe at ``key``."""
         if self._last is not None and self._last.pts == pts:
             return self._last
         position = None if self._last is None else self._last.pts
-        if self._decoded is None or position is None or not key <= position < pts:
+        decoded = self._decoded
+        if decoded is None or position is None or not key <= position < pts:
             if self._container is None:
                 self._container = av.open(self.path)
                 self._stream = video_stream(self.path, self._container)
-            self._container.seek(int(key), stream=self._stream, backward=True)
-            self._decoded = self._container.decode(self._stream)
-        for frame in self._decoded:
+            self._container.seek(key, stream=self._stream, backward=True)
+            decoded = self._decoded = self._frames_from_here()
+        for frame in decoded:
             if frame.pts is None:
                 continue
             self._last = frame
@@ -138,7 +151,7 @@ class ImageFolder:
 
 
 def open_seekable(path: str | Path, fps: float | None = None) -> SeekableVideo | ImageFolder:
-    """A video file or a folder of images; ``fps`` is a folder's frame rate (16 by default; a file has its own clock)."""
+    """A video file or a folder of images; ``fps`` is the rate of a folder (16 by default), a file has its own clock."""
     if Path(path).is_dir():
         return ImageFolder(path, fps or FOLDER_FPS)
     return SeekableVideo(path)

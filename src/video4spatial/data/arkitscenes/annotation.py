@@ -1,7 +1,7 @@
 """``<video_id>_3dod_annotation.json``: oriented boxes of furniture in the frame of the poses.
 
-Source: ARKitScenes ``tenFpsDataLoader.py`` (``extract_gt``) and ``box_utils.py`` (``compute_box_3d``): ``axesLengths`` are
-full lengths along the ROWS of ``normalizedAxes``.
+Source: ARKitScenes ``tenFpsDataLoader.py`` (``extract_gt``) and ``box_utils.py`` (``compute_box_3d``): ``axesLengths``
+are full lengths along the ROWS of ``normalizedAxes``.
 """
 
 import json

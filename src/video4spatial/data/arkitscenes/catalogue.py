@@ -66,7 +66,9 @@ class ARKitScenes:
         """
         row = self.rows.get(video_id)
         if row is None:
-            raise BadScene(f"video {video_id} is not in {self.root / 'metadata.csv'}: its visit is unknown, leave it out")
+            raise BadScene(
+                f"video {video_id} is not in {self.root / 'metadata.csv'}: its visit is unknown, leave it out"
+            )
         folder = self._folder(row)
         if folder is None:
             raise BadScene(
@@ -103,7 +105,9 @@ def _read_metadata(path: Path) -> dict[str, ARKitVideo]:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         reason = f"{path} cannot be read ({error.strerror or error})"
-        raise InputError(f"{reason}: download_data.py writes it beside the videos, it says which share a visit") from None
+        raise InputError(
+            f"{reason}: download_data.py writes it beside the videos, it says which share a visit"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start}): fetch it again") from None
     table = csv.DictReader(io.StringIO(text))
@@ -117,7 +121,9 @@ def _read_metadata(path: Path) -> dict[str, ARKitVideo]:
             _id(row["video_id"], where) or "", _id(row["visit_id"], where), row["fold"] or "", _sky(row, where)
         )
         if not video.video_id or video.fold not in FOLDS:
-            raise InputError(f"{where}: no video_id, or a fold other than {' and '.join(FOLDS)} (cut off?): fetch it again")
+            raise InputError(
+                f"{where}: no video_id, or a fold other than {' and '.join(FOLDS)} (cut off?): fetch it again"
+            )
         if rows.setdefault(video.video_id, video) != video:
             raise InputError(f"{where}: video {video.video_id} is listed twice, differently: fetch it again")
     if not rows:

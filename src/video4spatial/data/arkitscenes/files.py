@@ -1,6 +1,7 @@
 """A video's folders of files, each named ``<video_id>_<seconds>.<suffix>``: found by time, read one by one.
 
-Source: ARKitScenes DATA.md and raw/README.md. Times have three decimals; streams of one camera share them up to the last.
+Source: ARKitScenes DATA.md, raw/README.md, tenFpsDataLoader.py. Times have three decimals; streams of one camera share
+them, up to the last decimal.
 """
 
 from pathlib import Path

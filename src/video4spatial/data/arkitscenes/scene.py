@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Integer, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 
 from video4spatial.data.arkitscenes.annotation import read_annotation
 from video4spatial.data.arkitscenes.files import TimedFiles, read_measured, read_pincam
@@ -19,10 +18,12 @@ from video4spatial.geometry.turns import turn_images, turn_intrinsics, turn_pose
 from video4spatial.schema import InputError, Intrinsics
 from video4spatial.storage.video import read_image
 
-WITHOUT_TRAJECTORY = frozenset(  # nor mesh, nor annotation: download_data.py, missing_3dod_assets_video_ids
-    """47334522 47334523 42897421 45261582 47333152 47333155 48458535 48018733 47429677 48458541 42897848 47895482
-    47333960 47430089 42899148 42897612 42899153 42446164 48018149 47332198 47334515 45663223 45663226 45663227""".split()
-)
+# nor mesh, nor annotation: download_data.py, missing_3dod_assets_video_ids
+_WITHOUT_TRAJECTORY = """
+47334522 47334523 42897421 45261582 47333152 47333155 48458535 48018733 47429677 48458541 42897848 47895482
+47333960 47430089 42899148 42897612 42899153 42446164 48018149 47332198 47334515 45663223 45663226 45663227
+"""
+WITHOUT_TRAJECTORY = frozenset(_WITHOUT_TRAJECTORY.split())
 _PINCAM_WITHIN = 0.001  # seconds, as the toolkit
 _LENSES_READ = 24  # of a video's thousands of .pincam files, for its median lens
 _LENS_SPREAD = 0.02
@@ -41,25 +42,39 @@ class ARKitOptions:
         exact: seconds within which a pose or depth image counts as the frame's own (the toolkit's 0.005).
         max_gap: seconds between two poses beyond which nothing is interpolated (they come about every 0.1).
         sky: where the sky is in the stored images: found from "poses" (where there are none, from metadata.csv), taken
-            from "metadata", or said.
+            from "metadata", or said ("Up", "Left", ...).
         objects: whether to read the 3DOD boxes.
     """
 
-    frames: Literal["vga_wide", "lowres_wide", "wide"] = "vga_wide"
-    depth: Literal["lowres_depth", "highres_depth"] = "lowres_depth"
+    frames: str = "vga_wide"
+    depth: str = "lowres_depth"
     min_confidence: int = 0
     exact: float = 0.005
     max_gap: float = 0.25
-    sky: Literal["poses", "metadata", "Up", "Left", "Down", "Right"] = "poses"
+    sky: str = "poses"
     objects: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            known = _KNOWN.get(name)
+            if known is not None and value not in known:
+                raise InputError(f"{name} is {value!r}: choose one of {', '.join(map(str, known))}")
+
+
+_KNOWN = {
+    "frames": ("vga_wide", "lowres_wide", "wide"),
+    "depth": ("lowres_depth", "highres_depth"),
+    "min_confidence": (0, 1, 2),
+    "sky": ("poses", "metadata", *SKY_TURNS),
+}
 
 
 class ARKitScene:
     """A video of ARKitScenes, upright; images and depth are read when asked for.
 
     Poses (OpenCV axes, metres, world z up) are those of the laser scan's frame. A frame without a pose holds NaN in
-    ``c2w`` (``unbroken_runs`` finds stretches without); ``c2w`` is None if the video has no trajectory. Depth has a size
-    of its own, see ``depth_intrinsics``.
+    ``c2w`` (``unbroken_runs`` finds stretches without); ``c2w`` is None if the video has no trajectory. Depth has a
+    size of its own, see ``depth_intrinsics``.
 
     Attributes:
         remarks: what was odd and what was done about it, in words, for reports.
@@ -75,7 +90,9 @@ class ARKitScene:
         self._images = self._files(self.options.frames, ".png")
         if len(self._images) < 2:
             count = len(self._images)
-            raise BadScene(f"{self._images.folder} holds {count} frames: fetch {self.options.frames} of {self.video_id}")
+            raise BadScene(
+                f"{self._images.folder} holds {count} frames: fetch {self.options.frames} of {self.video_id}"
+            )
         self._times = self._images.times  # the dataset's clock, which poses and depth keep too
         self.timestamps: Float64[np.ndarray, " T"] = self._times - self._times[0]
         self.fps = _rate(self.timestamps)
@@ -131,7 +148,9 @@ class ARKitScene:
         if self.options.min_confidence > 0 and self.options.depth == "lowres_depth":
             confidence = self.confidence(indices)
             if confidence is None or confidence.shape != metres.shape:
-                raise BadScene(f"{self._confidences.folder} does not match {self._depths.folder}: fetch confidence again")
+                raise BadScene(
+                    f"{self._confidences.folder} does not match {self._depths.folder}: fetch confidence again"
+                )
             metres[confidence < self.options.min_confidence] = 0
         return metres
 
@@ -182,7 +201,9 @@ class ARKitScene:
             return wanted
         measured = sky_of_poses(poses) if poses is not None and wanted == "poses" else None
         if measured and metadata_sky and measured != metadata_sky:
-            self.remarks.append(f"metadata.csv has the sky {metadata_sky}, the poses {measured}: the poses are followed")
+            self.remarks.append(
+                f"metadata.csv has the sky {metadata_sky}, the poses {measured}: the poses are followed"
+            )
         sky = measured or metadata_sky
         if sky is None:
             raise BadScene(f"{self.video_id}: neither poses nor metadata.csv tell where the sky is: say it (sky=...)")

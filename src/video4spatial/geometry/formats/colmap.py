@@ -32,7 +32,7 @@ def read(path: Path) -> CameraPath:
     """
     folder = path if path.is_dir() else path.parent
     cameras = _cameras(folder / "cameras.txt")
-    images = _images(folder / "images.txt")
+    images = _ordered(folder / "images.txt")
     used = set()
     for line, camera_id, _name, _pose in images:
         if camera_id not in cameras:
@@ -40,8 +40,16 @@ def read(path: Path) -> CameraPath:
         used.add(cameras[camera_id])
     if len(used) > 1:
         raise InputError(f"{folder / 'images.txt'}: the images have {len(used)} different cameras: split the model")
-    images.sort(key=lambda image: _natural(image[2]))
     return camera_path(folder / "images.txt", [pose for *_, pose in images], next(iter(used), None))
+
+
+def names(path: Path) -> list[str]:
+    """The images' names, in the order of ``read``'s poses."""
+    return [name for _, _, name, _ in _ordered((path if path.is_dir() else path.parent) / "images.txt")]
+
+
+def _ordered(path: Path) -> list[tuple[Line, int, str, Float64[np.ndarray, "4 4"]]]:
+    return sorted(_images(path), key=lambda image: _natural(image[2]))
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -9,6 +9,7 @@ from video4spatial.schema import CameraPath, InputError, Intrinsics
 
 FORMATS: tuple[str, ...] = ("waypoints-csv", "waypoints-json", "nerfstudio", "colmap", "tum", "realestate10k")
 _WAYPOINTS = ("waypoints-csv", "waypoints-json")
+_NAMED = ("colmap", "nerfstudio")
 
 
 def detect_format(path: str | Path) -> str:
@@ -54,6 +55,13 @@ def load_path(
     else:
         loaded = {"nerfstudio": nerfstudio, "tum": tum, "realestate10k": realestate10k}[format].read(path, intrinsics)
     return loaded if frames is None else CameraPath(resample(loaded.c2w, frames), loaded.intrinsics)
+
+
+def load_names(path: str | Path, format: str | None = None) -> list[str] | None:
+    """The image each pose of ``load_path`` belongs to, where the format tells (COLMAP, nerfstudio); None elsewhere."""
+    path = Path(path)
+    format = _known(format) or detect_format(path)
+    return {"colmap": colmap, "nerfstudio": nerfstudio}[format].names(path) if format in _NAMED else None
 
 
 def load_waypoints(path: str | Path, format: str | None = None) -> list[Waypoint]:

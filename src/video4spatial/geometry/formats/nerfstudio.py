@@ -44,6 +44,16 @@ def read(path: Path, intrinsics: Intrinsics | None = None) -> CameraPath:
     return camera_path(path, poses, found or intrinsics)
 
 
+def names(path: Path) -> list[str]:
+    """The frames' ``file_path``, in the order of ``read``'s poses."""
+    content = read_json_text(path)
+    frames = content.get("frames") if isinstance(content, dict) else None
+    named = [frame.get("file_path") for frame in frames or () if isinstance(frame, dict)]
+    if not named or not all(isinstance(name, str) for name in named):
+        raise InputError(f"{path}: a frame has no file_path, which tells its image")
+    return named
+
+
 def _camera(values: dict, where: str) -> Intrinsics | None:
     """The intrinsics that hold for one frame (its own keys override the file's), None where it has none."""
     values = {key: value for key, value in values.items() if value is not None}
