@@ -27,8 +27,6 @@ LENS = Intrinsics(223.7, 221.9, 155.3, 123.4, 320, 240)  # not centred, not squa
 PHOTO_LENS = Intrinsics(101.0, 102.5, 76.1, 50.2, 150, 100)
 FPS = 60.0
 FIRST_ID = 10  # objectId of a room's object is its id there plus this
-SHELL = {0: "floor", 1: "ceiling", 2: "wall", 3: "wall", 4: "wall", 5: "wall"}
-SHELL_ID = 500
 BOOT = 81234.5  # the phone's clock at the first frame
 
 
@@ -168,7 +166,7 @@ def write_transforms(path: Path, c2w: np.ndarray, names: Sequence[str], lens: In
 
 
 def write_scans(folder: Path, room: Room) -> None:
-    """``scans/``: the room's own triangles, a segment a patch; the objects are the furniture and the room's sides."""
+    """``scans/``: the room's own triangles, a segment a patch."""
     scans = folder / "scans"
     scans.mkdir(parents=True)
     scene = room.scene
@@ -186,8 +184,6 @@ def write_scans(folder: Path, room: Room) -> None:
         segments = (7 * np.flatnonzero(owner == made.id) + 3).tolist()
         groups.append({"id": len(groups) + 1, "objectId": made.id + FIRST_ID, "label": made.category})
         groups[-1] |= {"segments": segments, "obb": box}
-    for side, label in SHELL.items():
-        groups.append({"id": len(groups) + 1, "objectId": SHELL_ID + side, "label": label, "segments": [7 * side + 3]})
     (scans / "segments_anno.json").write_text(json.dumps({"sceneId": SCENE_ID, "segGroups": groups}))
 
 

@@ -12,7 +12,6 @@ from scannetpp_tree import (
     FPS,
     LENS,
     SCENE_ID,
-    SHELL_ID,
     Walk,
     walk,
     write_photos,
@@ -25,9 +24,10 @@ from video4spatial.data.scannetpp.depth import FramedDepth, GlobalDepth, open_de
 from video4spatial.data.scene import BadScene, Scene
 from video4spatial.geometry.boxes import iou
 from video4spatial.geometry.cameras import project, unproject_depth
+from video4spatial.geometry.sightings import owners
 from video4spatial.geometry.timed import is_posed
 from video4spatial.rooms import object_box
-from video4spatial.schema import Intrinsics
+from video4spatial.schema import Box, Intrinsics
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +114,15 @@ def test_frames_agree_with_one_another_where_depth_and_poses_say(scene):
         target, far = project(points, scene.c2w[j], scene.intrinsics)
         good = (depth[::2, ::2].reshape(-1) > 0) & (far > 0)
         good &= (target > 4).all(axis=1) & (target < [316, 236]).all(axis=1)
+        x, y = (target[good] * [256 / 320, 192 / 240]).astype(int).T
+        good[good] = np.abs(scene.depth([j])[0][y, x] - far[good]) < 0.01  # not hidden there
         column, row = source[good].astype(int).T
         colours = rgb[0][row.clip(0, 239), column.clip(0, 319)]
         errors = {}
         for dx in (-3, -1, 0, 1, 3):
             for dy in (-3, -1, 0, 1, 3):
                 x, y = (target[good] + [dx, dy]).astype(int).T
-                errors[dx, dy] = np.median(np.abs(rgb[1][y, x] - colours).sum(axis=1))
+                errors[dx, dy] = np.abs(rgb[1][y, x] - colours).mean()
         assert min(errors, key=lambda shift: errors[shift]) == (0, 0), errors
 
 
@@ -169,29 +171,33 @@ def test_objects_are_the_rooms(scene, made):
     for truth in made.room.objects:
         found = by_id[truth.id + FIRST_ID]
         assert found.category == truth.category
-        inside = (found.corners.min(axis=0) >= truth.corners.min(axis=0) - 0.05).all()
-        assert inside
-        assert (found.corners.max(axis=0) <= truth.corners.max(axis=0) + 0.05).all()
-    assert {by_id[SHELL_ID + side].category for side in range(6)} == {"floor", "ceiling", "wall"}
+        edge = 0.07 if truth.category == "ceiling lamp" else 1e-3  # the lamp is round: its box may be turned
+        np.testing.assert_allclose(found.corners.min(axis=0), truth.corners.min(axis=0), atol=edge)
+        np.testing.assert_allclose(found.corners.max(axis=0), truth.corners.max(axis=0), atol=edge)
 
 
 def test_boxes_project_onto_their_objects(scene, made):
-    overlaps, pure = [], []
-    across, down = 320 / 256, 240 / 192
-    for index in range(0, len(made), 3):
+    """Against the masks of the renderer; a skirting board's box holds the whole room, so boxes cannot tell it apart."""
+    overlaps, right = [], []
+    for index in range(0, len(made), 2):
         seen = scene.sightings(index)
+        corners = np.array([o.corners for o in scene.objects])
+        owner = owners(corners, scene.depth([index])[0], scene.c2w[index], scene.depth_intrinsics)
+        ids = np.array([o.object_id for o in scene.objects] + [0])[owner] - FIRST_ID
         for truth in made.room.objects:
             mask = made.instance[index] == truth.id
-            if mask.sum() < 60:
+            if mask.sum() < 60 or truth.category == "skirting board":
                 continue
-            sighting = seen[truth.id + FIRST_ID]
-            box = object_box(made.instance[index], truth.id)
-            x0, y0, x1, y1 = box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down
-            overlaps.append(iou(sighting.box, type(box)(x0, y0, x1, y1)))
-            pure.append(sighting.pixels / mask.sum())
-    assert len(overlaps) > 10
-    assert np.median(overlaps) > 0.9
-    assert 0.9 < np.median(pure) < 1.15
+            small = object_box(made.instance[index], truth.id)
+            assert small is not None
+            box = Box(small.x0 * 1.25, small.y0 * 1.25, small.x1 * 1.25, small.y1 * 1.25)
+            overlaps.append(iou(seen[truth.id + FIRST_ID].box, box))
+            right.append((ids[mask] == truth.id).mean())
+    assert len(overlaps) > 30
+    assert np.median(overlaps) > 0.94
+    assert min(overlaps) > 0.65
+    assert np.median(right) > 0.98
+    assert min(right) > 0.85
 
 
 def test_photographs_are_posed_with_the_video(release, scene, made):
@@ -222,6 +228,13 @@ def test_splits_and_absent_scenes(release):
         list(release.scenes("nvs_sem_val"))
 
 
+def test_numbers_out_of_range_are_refused(scene):
+    for read in (scene.frames, scene.depth):
+        for index in (-1, 12):
+            with pytest.raises((BadScene, IndexError), match="12 frames"):
+                read([index])
+
+
 def test_sparse_poses_can_be_interpolated(made, tmp_path):
     write_release(tmp_path, made, every=3)
     sparse = ScanNetPP(tmp_path, ScanNetPPOptions(poses="colmap")).open(SCENE_ID)
@@ -232,6 +245,14 @@ def test_sparse_poses_can_be_interpolated(made, tmp_path):
     assert len(run) == 10
     assert np.abs(run.c2w[:, :3, 3] - made.c2w[:10, :3, 3]).max() < 0.15
     assert any("interpolated" in remark for remark in filled.remarks)
+
+
+def test_it_goes_to_workers(scene, release):
+    copy = pickle.loads(pickle.dumps(scene))
+    np.testing.assert_array_equal(copy.frames([4, 1]), scene.frames([4, 1]))
+    np.testing.assert_array_equal(copy.depth([4]), scene.depth([4]))
+    photos = release.open_photos(SCENE_ID)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(photos)).frames([1]), photos.frames([1]))
 
 
 def test_lens_of_a_frame(scene):

@@ -40,7 +40,7 @@ def upright_corners(points: Float[np.ndarray, "N 3"]) -> Float64[np.ndarray, "8 
     angles = np.arctan2(sides[:, 1], sides[:, 0])
     x = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     y = np.stack([-np.sin(angles), np.cos(angles)], axis=-1)
-    along = einsum(np.stack([x, y]), hull, "axis side i, point i -> side axis point")
+    along = einsum(np.stack([x, y]), hull, "two side i, point i -> side two point")
     low, high = along.min(axis=-1), along.max(axis=-1)
     best = int(np.argmin((high - low).prod(axis=-1)))
     axes = np.eye(3)

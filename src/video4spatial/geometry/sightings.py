@@ -38,17 +38,18 @@ def owners(
 ) -> Int[np.ndarray, "H W"]:
     """Of every pixel, the number of the box (``boxes3d.oriented_corners``) that holds its point in space; -1: none.
 
-    A box is grown by ``margin`` metres on all sides, for the noise of depth. Of several the smallest has the pixel: the
-    cup's, not the room's. ``intrinsics`` are those of the depth map; where it is 0 there is no owner.
+    A box is grown by ``margin`` metres on all sides, for the noise of depth. Of several the one with the smallest
+    surface has the pixel: the cup's, not the table's. What runs around other things, as a skirting board does, is
+    therefore not told from them. ``intrinsics`` are those of the depth map; where it is 0 there is no owner.
     """
     points = unproject_depth(depth, c2w, intrinsics)
     owner = np.full(depth.shape, -1)
-    for number in _by_volume(corners):
+    for number in _largest_first(corners):
         window = _window(corners[number], c2w, intrinsics, margin)
         if window is None:
             continue
         origin, axes, lengths = _frame(corners[number])
-        local = einsum(points[window] - origin, axes, "H W i, axis i -> H W axis")
+        local = einsum(points[window] - origin, axes, "H W i, along i -> H W along")
         inside = ((local >= -margin) & (local <= lengths + margin)).all(axis=-1) & (depth[window] > 0)
         owner[window][inside] = number
     return owner
@@ -83,10 +84,10 @@ def sightings(
     return found
 
 
-def _by_volume(corners: Float[np.ndarray, "N 8 3"]) -> Sequence[int]:
-    """From the largest box to the smallest; flat ones by their area, last."""
-    sides = np.linalg.norm(corners[:, [4, 2, 1]] - corners[:, :1], axis=-1)
-    return np.argsort(-np.maximum(sides, 1e-3).prod(axis=-1), kind="stable").tolist()
+def _largest_first(corners: Float[np.ndarray, "N 8 3"]) -> Sequence[int]:
+    """By their surface: a wall has next to no volume, yet holds the picture on it."""
+    a, b, c = np.linalg.norm(corners[:, [4, 2, 1]] - corners[:, :1], axis=-1).T
+    return np.argsort(-(a * b + b * c + c * a), kind="stable").tolist()
 
 
 def _frame(
@@ -141,7 +142,7 @@ def _entry(
     """The depth along z at which the rays of a window enter a box, and which of them do: the slab method."""
     origin, axes, lengths = _frame(corners)
     start = axes @ (c2w[:3, 3] - origin)
-    rays = einsum(directions(intrinsics)[window], axes @ c2w[:3, :3], "H W i, axis i -> H W axis")
+    rays = einsum(directions(intrinsics)[window], axes @ c2w[:3, :3], "H W i, along i -> H W along")
     with np.errstate(divide="ignore", invalid="ignore"):
         near, far = -start / rays, (lengths - start) / rays
     low, high = np.fmin(near, far).max(axis=-1), np.fmax(near, far).min(axis=-1)

@@ -4,6 +4,7 @@ Read are ``x``, ``y``, ``z`` of the element ``vertex``, which comes first, as in
 is left alone. Source: Greg Turk, "The PLY Polygon File Format".
 """
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,11 @@ def read_vertices(path: str | Path) -> Float64[np.ndarray, "N 3"]:
             kind, count, columns, start = _header(path, file.read(_LONGEST_HEADER))
             if kind == "ascii":
                 file.seek(start)
-                rows = np.loadtxt(file, max_rows=count, usecols=[list(columns).index(axis) for axis in "xyz"], ndmin=2)
-                if len(rows) == count:
-                    return rows.astype(np.float64)
-                raise ValueError
+                places = [list(columns).index(axis) for axis in "xyz"]
+                rows = [line.split() for line in islice(file, count)]
+                if len(rows) < count or min(map(len, rows)) < len(columns):
+                    raise ValueError
+                return np.array([[float(row[place]) for place in places] for row in rows])
             layout = np.dtype([(name, _ORDERS[kind] + code) for name, code in columns.items()])
             if path.stat().st_size < start + count * layout.itemsize:
                 raise ValueError
