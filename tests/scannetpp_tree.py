@@ -165,23 +165,24 @@ def write_transforms(path: Path, c2w: np.ndarray, names: Sequence[str], lens: In
     path.write_text(json.dumps(content))
 
 
-def write_scans(folder: Path, room: Room) -> None:
-    """``scans/``: the room's own triangles, a segment a patch."""
+def write_scans(folder: Path, room: Room, a_segment: str = "patch") -> None:
+    """``scans/``: the room's own triangles; a segment is a "patch", as in old releases, or a "vertex", as in new ones."""
     scans = folder / "scans"
-    scans.mkdir(parents=True)
+    scans.mkdir(parents=True, exist_ok=True)
     scene = room.scene
     patch = np.zeros(len(scene.vertices), dtype=np.int64)
     patch[scene.triangles.reshape(-1)] = np.repeat(scene.triangle_patch, 3)
     for name in ("mesh_aligned_0.05.ply", "mesh_aligned_0.05_semantic.ply"):
         write_ply(scans / name, scene.vertices, scene.triangles)
-    (scans / "segments.json").write_text(json.dumps({"sceneId": SCENE_ID, "segIndices": (7 * patch + 3).tolist()}))
-    owner = scene.patch_int[:, OBJECT]
+    segment = 7 * patch + 3 if a_segment == "patch" else np.arange(len(patch))
+    (scans / "segments.json").write_text(json.dumps({"sceneId": SCENE_ID, "segIndices": segment.tolist()}))
+    owner = scene.patch_int[:, OBJECT][patch]
     groups = []
     for made in room.objects:
         axes = Rotation.from_euler("z", made.yaw).as_matrix().T  # an axis a row
         box = {"centroid": made.centre.tolist(), "axesLengths": np.asarray(made.size).tolist()}
         box["normalizedAxes"] = axes.reshape(-1).tolist()
-        segments = (7 * np.flatnonzero(owner == made.id) + 3).tolist()
+        segments = np.unique(segment[owner == made.id])[::-1].tolist()
         groups.append({"id": len(groups) + 1, "objectId": made.id + FIRST_ID, "label": made.category})
         groups[-1] |= {"segments": segments, "obb": box}
     (scans / "segments_anno.json").write_text(json.dumps({"sceneId": SCENE_ID, "segGroups": groups}))

@@ -16,6 +16,7 @@ from scannetpp_tree import (
     walk,
     write_photos,
     write_release,
+    write_scans,
 )
 
 from video4spatial.data.runs import unbroken_runs
@@ -144,6 +145,9 @@ def test_depth_is_read_by_number(made, tmp_path, variant):
         expected = np.where(np.isfinite(holed[order]) & (holed[order] > 0), holed[order], 0)
         np.testing.assert_allclose(values, expected, atol=6e-4 if variant == "lz4" else 0)
         assert (values[:, :40] == 0).all()
+        for number in (5, 5, 4):  # the same again, then the one before
+            np.testing.assert_array_equal(read.read([number])[0], read.read([3, number])[1])
+            np.testing.assert_allclose(read.read([number])[0], np.nan_to_num(holed[number]).clip(0, 50), atol=6e-4)
 
 
 def test_a_long_global_stream_stays_out_of_memory(tmp_path):
@@ -164,6 +168,14 @@ def test_a_long_global_stream_stays_out_of_memory(tmp_path):
     assert peak < 3e6
     assert len(stream._states) <= 8
     assert np.diff([state.frame for state in stream._states]).max() <= 120 / 8 * 4
+
+
+def test_objects_by_patches_and_by_vertices(scene, made, tmp_path):
+    folder = write_release(tmp_path, made)
+    write_scans(folder, made.room, "vertex")
+    for old, new in zip(scene.objects, ScanNetPPScene(folder).objects, strict=True):
+        assert (old.object_id, old.category) == (new.object_id, new.category)
+        np.testing.assert_array_equal(old.corners, new.corners)
 
 
 def test_objects_are_the_rooms(scene, made):

@@ -1,9 +1,10 @@
 """Objects of a scan as 3D boxes: ``segments_anno.json`` says which segments and what, ``segments.json`` which vertices
 of ``mesh_aligned_0.05_semantic.ply`` each segment has.
 
-Source: scannetpp/scannetpp ``common/utils/anno.py``, ``load_annotation``. Where mesh or segments are not there, the
-``obb`` of the annotation serves: full ``axesLengths`` along ``normalizedAxes``, three numbers an axis [I: as in
-ARKitScenes, whose annotation has the same keys].
+Source: scannetpp/scannetpp ``common/utils/anno.py``, ``load_annotation``; its issues 31 and 48 say that segments were
+patches of the mesh once and are single vertices now. Where mesh or segments are not there, the ``obb`` of the annotation
+serves: full ``axesLengths`` along ``normalizedAxes``, three numbers an axis [I: as in ARKitScenes and 3RScan, whose
+annotations have the same keys].
 """
 
 from pathlib import Path
@@ -72,9 +73,15 @@ def _boxes_of_mesh(files: SceneFiles, groups: list[dict]) -> list[Float64[np.nda
     for group in groups:
         wanted = np.unique(_whole(group.get("segments"), f"{files.annotation}, object {group['objectId']}: segments"))
         first, last = np.searchsorted(in_order, wanted), np.searchsorted(in_order, wanted, side="right")
-        owned = np.concatenate([order[a:b] for a, b in zip(first, last, strict=True) if b > a] or [order[:0]])
+        owned = order[_ranges(first, last)]
         boxes.append(upright_corners(vertices[owned]) if len(owned) else None)
     return boxes
+
+
+def _ranges(first: Int[np.ndarray, " N"], last: Int[np.ndarray, " N"]) -> Int[np.ndarray, " M"]:
+    """``first[0]`` up to ``last[0]``, then ``first[1]`` up to ``last[1]``, ...: newer releases have a segment a vertex."""
+    counts = last - first
+    return np.arange(counts.sum()) + np.repeat(last - counts.cumsum(), counts)
 
 
 def _segments(path: Path) -> Int[np.ndarray, " N"]:
