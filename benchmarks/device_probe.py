@@ -1,8 +1,11 @@
 """What both GPU benchmarks share: random weights on the device, the matrix rate, memory, time budget, kernels."""
 
+import argparse
+import gc
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +16,13 @@ from machine import describe_machine
 
 from video4spatial.model.cost.transformer import TransformerShape
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.sample.devices import named
 from video4spatial.sample.plan import tensor_bytes
+from video4spatial.schema import InputError
 
 TINY = {"num_layers": 4, "num_attention_heads": 4, "attention_head_dim": 32, "ffn_dim": 384, "text_dim": 64}
 TINY |= {"freq_dim": 64}
+DTYPES = ("bfloat16", "float32")
 
 
 class Budget:
@@ -28,6 +34,71 @@ class Budget:
     @property
     def left(self) -> float:
         return self.seconds - (time.perf_counter() - self.began)
+
+
+class Run:
+    """One run of a benchmark: its options, device, precision and time budget, and its report.
+
+    The report is written anew after every case, so that what was measured outlives whatever ends the run.
+    """
+
+    def __init__(self, name: str, parser: argparse.ArgumentParser, arguments: list[str] | None, repeats: int) -> None:
+        parser.add_argument("--minutes", type=float, default=9.0, help="time budget; default %(default)s")
+        parser.add_argument("--tiny", action="store_true", help="small models and frames, for the CPU")
+        parser.add_argument("--repeats", type=int, default=repeats, help="steps timed a case; default %(default)s")
+        parser.add_argument("--dtype", choices=DTYPES, help="default: bfloat16; with --tiny float32")
+        parser.add_argument("--out", help=f"JSON file; default benchmarks/results/{name}_DEVICE.json")
+        self.options = options = parser.parse_args(arguments)
+        self.tiny = options.tiny
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not self.tiny else "cpu")
+        if self.device.type == "cpu" and not self.tiny:
+            parser.error("no CUDA device is here: use --tiny")
+        self.dtype: torch.dtype = getattr(torch, options.dtype or ("float32" if self.tiny else "bfloat16"))
+        self.budget = Budget(options.minutes)
+        self.report: dict[str, Any] = {"machine": describe(self.device), "tiny": self.tiny, "cases": []}
+        self.report |= {"unmeasured": [], "matmul_tflops": matmul_rates(self.device, 768 if self.tiny else 8192)}
+        device = "".join(c if c.isalnum() else "_" for c in self.report["machine"]["device"]).strip("_").lower()
+        results = Path(__file__).parent / "results" / f"{name}_{device}{'_tiny' if self.tiny else ''}.json"
+        self.path = Path(options.out) if options.out else results
+
+    @property
+    def matmul_tflops(self) -> float:
+        """The rate of matrix products that shares are of."""
+        rates = self.report["matmul_tflops"]
+        return rates.get("bf16", rates.get("fp32"))
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether another case should not be begun."""
+        return self.budget.left < (0 if self.tiny else 30)
+
+    @contextmanager
+    def part(self, result: dict[str, Any]) -> Iterator[None]:
+        """A part of the benchmark, which fills ``result``: failing is a result, not the end of the benchmark."""
+        release(self.device)
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            result["failed"] = "out of memory: " + str(error).split("\n")[0][:200]
+        except Exception as error:  # compilers, libraries and drivers fail in any way
+            if not isinstance(error, InputError):
+                traceback.print_exc()
+            result["failed"] = f"{type(error).__name__}: {str(error).split(chr(10))[0][:300]}"
+        if result:
+            print(json.dumps(result), flush=True)
+        self.save()
+
+    def save(self) -> None:
+        self.report["seconds_taken"] = time.perf_counter() - self.budget.began
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self.report, indent=2) + "\n")
+
+
+def release(device: torch.device) -> None:
+    """Give back what earlier parts held: compiled models refer to themselves, and are freed by the collector only."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def synchronise(device: torch.device) -> None:
@@ -93,28 +164,37 @@ def matmul_rates(device: torch.device, size: int) -> dict[str, float]:
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9):
         b = a.clamp(-1, 1).to(torch.float8_e4m3fn)
         one = torch.ones((), device=device)
-        rates["fp8"] = best(lambda: torch._scaled_mm(b, b.t(), one, one, out_dtype=torch.bfloat16))
+        try:
+            rates["fp8"] = best(lambda: torch._scaled_mm(b, b.t(), one, one, out_dtype=torch.bfloat16))
+        except RuntimeError as error:
+            print(f"no fp8 product here: {error}", file=sys.stderr)
     return rates
 
 
 class Memory:
-    """Peak bytes of tensors within ``with``: CUDA's own count, or live bytes on the CPU plus what is ``there``."""
+    """Peak bytes of what is ``there`` (the weights at work) and of all tensors made within ``with``.
+
+    On CUDA by the allocator's own count, from which what else lay on the device is taken off (models that are not at
+    work); ``reserved`` is all that the allocator held. On the CPU by live bytes.
+    """
 
     def __init__(self, device: torch.device, there: int = 0) -> None:
         self.device, self.there = device, there
         self.allocated = self.reserved = 0
 
     def __enter__(self) -> "Memory":
+        release(self.device)
         if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+            torch.cuda.synchronize(self.device)
             torch.cuda.reset_peak_memory_stats(self.device)
+            self.before = torch.cuda.memory_allocated(self.device)
         else:
             self.live = _live_bytes().__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         if self.device.type == "cuda":
-            self.allocated = torch.cuda.max_memory_allocated(self.device)
+            self.allocated = torch.cuda.max_memory_allocated(self.device) - self.before + self.there
             self.reserved = torch.cuda.max_memory_reserved(self.device)
         else:
             self.live.__exit__(*error)
@@ -130,21 +210,6 @@ def _live_bytes() -> Any:
 
 def weights_of(*models: Any) -> int:
     return sum(tensor_bytes(p) for model in models for p in model.parameters())
-
-
-@contextmanager
-def outcome(case: dict[str, Any], device: torch.device) -> Iterator[None]:
-    """Running out of memory, or a device that cannot do it, is a result, not the end of the benchmark."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        case["failed"] = "out of memory: " + str(error).split("\n")[0][:200]
-    except (RuntimeError, ValueError, ImportError) as error:
-        case["failed"] = f"{type(error).__name__}: {str(error).split(chr(10))[0][:300]}"
-    finally:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-    print(json.dumps(case), flush=True)
 
 
 def top_kernels(run: Callable[[], Any], device: torch.device, count: int = 15) -> list[dict[str, Any]]:
@@ -186,21 +251,11 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def record_share(table: Path, device: str, tflops: float) -> str:
     """Put what was reached into the planner's table of devices; the row's name, or an error where it has none."""
-    rows = json.loads(table.read_text())
-    named = [row for row in rows if all(word in device.lower() for word in row["name"].lower().split())]
-    if not named:
+    known = named(device)
+    if known is None:
         raise SystemExit(f"--record: {device!r} is not in {table.name}: add its row first")
-    row = max(named, key=lambda row: len(row["name"]))
+    rows = json.loads(table.read_text())
+    row = next(row for row in rows if row["name"] == known.name)
     row["measured_share"] = round(tflops / row["bf16_tflops"], 3)
     table.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
     return row["name"]
-
-
-def write(report: dict[str, Any], out: str | None, name: str, tiny: bool) -> None:
-    """As JSON, named after the device unless ``out`` says where."""
-    device = "".join(c if c.isalnum() else "_" for c in report["machine"]["device"]).strip("_").lower()
-    suffix = "_tiny" if tiny else ""
-    path = Path(out) if out else Path(__file__).parent / "results" / f"{name}_{device}{suffix}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"written: {path}")

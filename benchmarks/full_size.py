@@ -6,10 +6,11 @@
 84 context latents and 46 target latents of 416x256 (13,520 tokens), 50 steps with guidance. A few steps of every case
 are timed and multiplied up; the fastest exact one also makes a whole clip, context video to frames, if time allows.
 Random weights cost what real ones do, but for how often first-block caching skips. Text embeddings are random too: the
-text encoder takes no part. Results go to benchmarks/results/full_size_DEVICE.json, also when time runs out.
+text encoder takes no part. Results go to benchmarks/results/full_size_DEVICE.json, case by case.
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -19,20 +20,17 @@ import numpy as np
 import torch
 from device_probe import (
     TINY,
-    Budget,
     Memory,
-    describe,
+    Run,
     fill,
-    matmul_rates,
-    outcome,
     random_transformer,
     record_share,
+    release,
     shape_of,
     synchronise,
     timed,
     top_kernels,
     weights_of,
-    write,
 )
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
@@ -40,6 +38,8 @@ from video4spatial.model.cost.transformer import weight_bytes
 from video4spatial.model.cost.vae import VaeShape, chunk_bytes
 from video4spatial.model.latents import LatentCodec
 from video4spatial.model.load import sampler, small_text_encoder, small_vae, word_tokenizer
+from video4spatial.model.official import WAN22_VAE
+from video4spatial.model.transformer import CAMERA_KEY
 from video4spatial.sample.denoise import denoise
 from video4spatial.sample.devices import TABLE
 from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
@@ -48,21 +48,6 @@ from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.sample.placement import Placement, place
 from video4spatial.sample.plan import Models, Request, denoise_flops, estimate
 
-WAN_VAE: dict[str, Any] = {
-    "base_dim": 160,
-    "decoder_base_dim": 256,
-    "z_dim": 48,
-    "dim_mult": [1, 2, 4, 4],
-    "num_res_blocks": 2,
-    "temperal_downsample": [False, True, True],
-    "is_residual": True,
-    "in_channels": 12,
-    "out_channels": 12,
-    "patch_size": 2,
-    "scale_factor_spatial": 16,
-    "latents_mean": [0.0] * 48,
-    "latents_std": [1.0] * 48,
-}
 TOGETHER = (("cached-context", "fp8-matmul"), ("cached-context", "no-null-context", "fp8-matmul"))
 
 
@@ -76,25 +61,36 @@ class Case:
     sequential: bool = False
     result: dict[str, Any] = field(default_factory=dict)
 
+    def sampling(self) -> Sampling:
+        """As the command line would have it."""
+        base = Sampling(branches="sequential" if self.sequential else "batched")
+        return choose(list(self.modes)).sampling(base)
+
 
 def cases(compile_blocks: bool) -> list[Case]:
-    """Exact ones first, then every faster mode of the table by itself, then those that go together."""
+    """Exact ones first, then every faster mode of the table by itself, then those that go together.
+
+    The table's order is turned round: modes that change the weights come last, so that fewer models are made.
+    """
     exact = [Case("exact, batched"), Case("exact, sequential", sequential=True)]
     if compile_blocks:
         exact += [Case("exact, batched, compiled", compiled=True)]
-    single = [Case(name, (name,), compile_blocks) for name in MODES]
+    single = [Case(name, (name,), compile_blocks) for name in reversed(MODES)]
     return exact + single + [Case(" + ".join(names), names, compile_blocks) for names in TOGETHER]
 
 
 class Bench:
     """The models and the conditions of one clip."""
 
-    def __init__(self, device: torch.device, tiny: bool, steps: int) -> None:
-        self.device, self.tiny = device, tiny
-        self.dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        self.config: dict[str, Any] = TINY if tiny else {}
-        small = {"width": 192, "height": 128, "context_latents": 20, "context_frames": 81, "frames": 41} if tiny else {}
-        self.request = Request(steps=steps, **small)
+    def __init__(self, run: Run) -> None:
+        self.run, self.device, self.dtype, self.tiny = run, run.device, run.dtype, run.tiny
+        self.config: dict[str, Any] = TINY if self.tiny else {}
+        small = (
+            {"width": 192, "height": 128, "context_latents": 20, "context_frames": 81, "frames": 41}
+            if self.tiny
+            else {}
+        )
+        self.request = Request(steps=run.options.steps, **small)
         self.codec = LatentCodec(self.vae())
         self.transformer: Any = None
         self.made: tuple[str, ...] = ("nothing",)
@@ -104,7 +100,7 @@ class Bench:
         if self.tiny:
             return small_vae(16).eval().requires_grad_(False).to(self.device)
         with torch.device("meta"):
-            vae: Any = AutoencoderKLWan(**WAN_VAE)
+            vae: Any = AutoencoderKLWan(**WAN22_VAE)
         vae = vae.to_empty(device=self.device).eval().requires_grad_(False)
         fill(vae)
         return vae
@@ -115,8 +111,8 @@ class Bench:
         if wanted == self.made:
             return
         self.transformer, self.made = None, ("nothing",)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        torch.compiler.reset()  # every model is compiled afresh: one process may compile a block in 8 ways only
+        release(self.device)
         transformer = random_transformer(self.device, self.dtype, self.config)
         words = word_tokenizer(["chair"])  # the text encoder takes no part
         pipeline = Video4SpatialPipeline(words, small_text_encoder(len(words)), self.codec.vae, sampler(), transformer)
@@ -150,12 +146,12 @@ class Bench:
 
 
 @torch.no_grad()
-def measure(bench: Bench, case: Case, rates: dict[str, float], budget: Budget, repeats: int) -> None:
+def measure(bench: Bench, case: Case) -> None:
     """Fill ``case.result``: seconds, memory beside the plan's, rates."""
-    device = bench.device
+    device, repeats = bench.device, bench.run.options.repeats
     chosen = choose(list(case.modes))
     steps = chosen.steps_of(bench.request.steps) or bench.request.steps
-    sampling = chosen.sampling(Sampling(branches="sequential" if case.sequential else "batched"))
+    sampling = case.sampling()
     bench.prepare(case, chosen.weights)
     models = bench.models()
     request = Request.of(vars(bench.request), sampling, steps=steps, weights=chosen.weights)
@@ -166,24 +162,32 @@ def measure(bench: Bench, case: Case, rates: dict[str, float], budget: Budget, r
     scheduler.set_timesteps(steps, device=device)
     sigmas = scheduler.sigmas.tolist()
 
-    began = time.perf_counter()
-    guided = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), sampling)
-    synchronise(device)
-    once = time.perf_counter() - began
-
     places = [round(i * (steps - 1) / max(1, repeats - 1)) for i in range(repeats)]  # spread over the noise levels
-    walk = iter(places + places * 100)
+    kinds = {sampling.guides_at(sigmas[number]): number for number in range(steps)}  # one branch runs, or both
+    both = kinds.get(True, 0)
 
-    def step() -> None:
-        place = next(walk)
-        guided(target, scheduler.timesteps[place], sigmas[place])
+    def begin() -> GuidedVelocity:
+        return GuidedVelocity(bench.transformer, conditions, Guidance(5.0), sampling)
 
-    seconds = timed(step, device, repeats, budget, warm=2 if case.compiled else 1)
-    del guided  # with what it keeps of the clip
+    def step(guided: GuidedVelocity, number: int) -> None:
+        guided(target, scheduler.timesteps[number], sigmas[number])
+
+    def clip_seconds() -> tuple[float, list[float]]:
+        """What comes once a clip, and each step."""
+        began = time.perf_counter()
+        guided = begin()
+        synchronise(device)
+        once, walk = time.perf_counter() - began, itertools.cycle(places)
+        return once, timed(lambda: step(guided, next(walk)), device, repeats, bench.run.budget, warm=0)
+
+    warm = begin()  # whatever is compiled, is compiled now
+    for one in kinds.values():
+        step(warm, one)
+    del warm
+    synchronise(device)
+    once, seconds = clip_seconds()
     with Memory(device, weights_of(bench.transformer)) as memory:
-        fresh = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), sampling)
-        at = next((i for i in range(steps) if sampling.guides_at(sigmas[i])), 0)  # where both branches run
-        fresh(target, scheduler.timesteps[at], sigmas[at])
+        step(begin(), both)
     plan = estimate(request, models, fused_norm=device.type == "cuda")
     sampled = next(phase for phase in plan.phases if phase.name == "sampling")
     outside = ("conditions", "sampler")  # on the CPU made before the measurement, on CUDA a thousandth of the rest
@@ -191,7 +195,6 @@ def measure(bench: Bench, case: Case, rates: dict[str, float], budget: Budget, r
     predicted = weight_bytes(models.transformer, bench.dtype.itemsize, chosen.weights is not None) + activations
     flops = sum(denoise_flops(request, models).values()) / steps
     mean = statistics.mean(seconds)
-    base = rates.get("bf16", rates.get("fp32", 0.0))
     case.result |= {
         "steps": steps,
         "seconds_a_step": mean,
@@ -201,7 +204,7 @@ def measure(bench: Bench, case: Case, rates: dict[str, float], budget: Budget, r
         "seconds_a_clip_extrapolated": once + steps * mean,
         "tflop_a_step": flops / 1e12,
         "tflops": flops / mean / 1e12,
-        "share_of_measured_matmul": flops / mean / 1e12 / base,
+        "share_of_measured_matmul": flops / mean / 1e12 / bench.run.matmul_tflops,
         "peak_allocated": memory.allocated,
         "peak_reserved": memory.reserved,
         "peak_predicted": predicted,
@@ -211,14 +214,19 @@ def measure(bench: Bench, case: Case, rates: dict[str, float], budget: Budget, r
 
 
 @torch.no_grad()
-def stock(bench: Bench, budget: Budget, repeats: int) -> dict[str, Any]:
-    """The stock transformer on the same tokens, both branches in one batch, a timestep for every token."""
+def stock(bench: Bench) -> dict[str, Any]:
+    """The stock transformer on the same tokens, both branches in one batch, a timestep for every token.
+
+    It has our weights, in the precisions that diffusers would load it in.
+    """
     ours = bench.transformer
     with torch.device("meta"):
         config = {key: value for key, value in dict(ours.config).items() if not key.startswith("_")}
         config.pop("camera_channels")
         model: Any = WanTransformer3DModel(**config)
-    state = {key: value for key, value in ours.state_dict().items() if key != "camera_embedding.weight"}
+    state = {key: value for key, value in ours.state_dict().items() if key != CAMERA_KEY}
+    ours_alone = set(ours._keep_in_fp32_modules) - set(model._keep_in_fp32_modules)
+    state |= {key: value.to(bench.dtype) for key, value in state.items() if ours_alone & set(key.split("."))}
     model.load_state_dict(state, assign=True)
     with torch.device(bench.device):
         model.rope = type(model.rope)(config["attention_head_dim"], tuple(config["patch_size"]), 1024)
@@ -234,7 +242,7 @@ def stock(bench: Bench, budget: Budget, repeats: int) -> dict[str, Any]:
     def step() -> None:
         model(latents, timestep, text, return_dict=False)
 
-    seconds = timed(step, bench.device, repeats, budget)
+    seconds = timed(step, bench.device, bench.run.options.repeats, bench.run.budget)
     with Memory(bench.device, weights_of(model)) as memory:
         step()
     return {
@@ -247,7 +255,7 @@ def stock(bench: Bench, budget: Budget, repeats: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def whole_clip(bench: Bench, case: Case, budget: Budget) -> dict[str, Any]:
+def whole_clip(bench: Bench, case: Case) -> dict[str, Any]:
     """From the context video to the frames, timed by phase, with the peak memory of each."""
     r, device = bench.request, bench.device
     video = np.random.default_rng(0).integers(0, 256, (r.context_frames, r.height, r.width, 3), dtype=np.uint8)
@@ -268,11 +276,11 @@ def whole_clip(bench: Bench, case: Case, budget: Budget) -> dict[str, Any]:
     noise = torch.randn(1, 48, r.target_latents, *conditions.context.shape[3:], device=device, dtype=bench.dtype)
 
     def stop(done: int, steps: int, latents: Any) -> None:
-        if budget.left < 0:
+        if bench.run.budget.left < 0:
             raise TimeoutError(f"time ran out after {done} of {steps} steps")
 
     def sample() -> Any:
-        guided = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), Sampling())
+        guided = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), case.sampling())
         return denoise(sampler(), guided, noise, noise[:, :, :1], r.steps, stop)
 
     try:
@@ -287,74 +295,60 @@ def whole_clip(bench: Bench, case: Case, budget: Budget) -> dict[str, Any]:
     return result
 
 
+@torch.no_grad()
+def kernels(bench: Bench) -> list[dict[str, Any]]:
+    """Of one exact step with both branches."""
+    conditions = bench.conditions(bench.models().text_tokens)
+    guided = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), Sampling())
+    target = conditions.camera.new_zeros(1, 48, *conditions.camera.shape[2:])
+    timestep = torch.tensor(500.0, device=bench.device)
+    guided(target, timestep, 0.5)
+    return top_kernels(lambda: guided(target, timestep, 0.5), bench.device)
+
+
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=9.0, help="time budget; default %(default)s")
-    parser.add_argument("--tiny", action="store_true", help="small models and frames, for the CPU")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out (it is, with --tiny)")
     parser.add_argument("--steps", type=int, default=50, help="sampling steps; default %(default)s")
-    parser.add_argument("--repeats", type=int, default=6, help="steps timed a case; default %(default)s")
     parser.add_argument("--record", action="store_true", help="put the share reached into the planner's devices.json")
-    parser.add_argument("--out", help="JSON file; default benchmarks/results/full_size_DEVICE.json")
-    options = parser.parse_args(arguments)
-    device = torch.device("cuda" if torch.cuda.is_available() and not options.tiny else "cpu")
-    if device.type == "cpu" and not options.tiny:
-        parser.error("no CUDA device is here: use --tiny")
-    budget = Budget(options.minutes)
-    report: dict[str, Any] = {"machine": describe(device), "tiny": options.tiny, "cases": [], "unmeasured": []}
-    report["matmul_tflops"] = rates = matmul_rates(device, 768 if options.tiny else 8192)
-    bench = Bench(device, options.tiny, options.steps)
+    run = Run("full_size", parser, arguments, repeats=6)
+    options, report = run.options, run.report
+    bench = Bench(run)
     report["request"] = vars(bench.request)
-
-    def run(case: Case) -> dict[str, Any]:
-        case.result["name"] = case.name
-        with outcome(case.result, device):
-            measure(bench, case, rates, budget, options.repeats)
-        report["cases"].append(case.result)
-        return case.result
-
-    everything = cases(not (options.tiny or options.no_compile))
-    first = run(everything[0])
-    if "failed" not in first:
-        baseline: dict[str, Any] = {}
-        with outcome(baseline, device):
-            baseline |= stock(bench, budget, options.repeats)
-        report["stock"] = baseline
-        conditions = bench.conditions(bench.models().text_tokens)
-        guided = GuidedVelocity(bench.transformer, conditions, Guidance(5.0), Sampling())
-        report["kernels"] = top_kernels(
-            lambda: guided(
-                conditions.camera.new_zeros(1, 48, *conditions.camera.shape[2:]),
-                torch.tensor(500.0, device=device),
-                0.5,
-            ),
-            device,
-        )
-    for case in everything[1:]:
-        if budget.left < (0 if options.tiny else 30):
+    everything = cases(not (run.tiny or options.no_compile))
+    for number, case in enumerate(everything):
+        if number and run.time_is_up:
             report["unmeasured"].append(case.name)
             continue
-        run(case)
-    done = [c for c in report["cases"] if c["name"].startswith("exact") and "failed" not in c]
-    if done and budget.left > 1.3 * min(c["seconds_a_clip_extrapolated"] for c in done):
-        best = min(done, key=lambda c: c["seconds_a_clip_extrapolated"])
-        case = next(c for c in everything if c.name == best["name"])
-        clip: dict[str, Any] = {}
-        with outcome(clip, device):
-            bench.prepare(case, None)
-            clip |= whole_clip(bench, case, budget)
-        report["clip"] = clip
+        case.result["name"] = case.name
+        report["cases"].append(case.result)
+        with run.part(case.result):
+            measure(bench, case)
+        if number == 0 and "failed" not in case.result:
+            report["stock"] = {}
+            with run.part(report["stock"]):
+                report["stock"] |= stock(bench)
+            report["kernels"] = {}
+            with run.part(report["kernels"]):
+                report["kernels"] = kernels(bench)
+    done = [case for case in everything if not case.modes and "seconds_a_clip_extrapolated" in case.result]
+    best = min(done, key=lambda case: case.result["seconds_a_clip_extrapolated"], default=None)
+    if best is not None and run.budget.left > 1.3 * best.result["seconds_a_clip_extrapolated"]:
+        report["clip"] = {}
+        with run.part(report["clip"]):
+            bench.prepare(best, None)
+            report["clip"] |= whole_clip(bench, best)
     else:
         report["unmeasured"].append("whole clip")
     if "seconds_a_step" in report.get("stock", {}):
-        for case_result in report["cases"]:
-            if "seconds_a_step" in case_result:
-                each = case_result["seconds_a_clip_extrapolated"]
-                case_result["times_stock"] = options.steps * report["stock"]["seconds_a_step"] / each
-    report["seconds_taken"] = time.perf_counter() - budget.began
-    write(report, options.out, "full_size", options.tiny)
+        for result in report["cases"]:
+            if "seconds_a_clip_extrapolated" in result:
+                each = result["seconds_a_clip_extrapolated"]
+                result["times_stock"] = options.steps * report["stock"]["seconds_a_step"] / each
+    run.save()
+    print(f"written: {run.path}")
     if options.record and done:
-        record_share(TABLE, report["machine"]["device"], max(case["tflops"] for case in done))
+        record_share(TABLE, report["machine"]["device"], max(case.result["tflops"] for case in done))
     return report
 
 

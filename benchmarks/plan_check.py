@@ -15,7 +15,7 @@ from machine import describe_machine
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from live_bytes import live_bytes
-from meta_models import meta_inputs, meta_transformer, meta_vae
+from meta_models import backward_bytes, meta_inputs, meta_transformer, meta_vae
 
 from video4spatial.model.cost.training import step_bytes
 from video4spatial.model.cost.transformer import SequenceShape, TransformerShape, forward_bytes
@@ -36,11 +36,7 @@ def training(trains: Any, checkpointing: bool) -> tuple[int, int]:
     select_trained(model, trains)
     if checkpointing:
         model.enable_gradient_checkpointing()
-    inputs = meta_inputs(model, 1, sequence.frames)
-    with live_bytes() as live:
-        out = model(**inputs, return_dict=False)[0]
-        (out[:, :, sequence.context :].float() - 1).square().mean().backward()
-    gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    gradients, live = backward_bytes(model, sequence)
     shape = TransformerShape()
     return step_bytes(shape, sequence, gradients, 1, 2, trains, checkpointing, fused_norm=False), live.peak
 

@@ -4,37 +4,34 @@
     python benchmarks/train_step.py --tiny                # the same code, small, on the CPU
 
 42 context latents before 46 target latents of 416x256, the first frame among these (9,152 tokens), flow matching,
-activation checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything, and LoRA,
-with AdamW and with its 8-bit form. Running out of memory is a result. MFU counts model FLOPs (no recomputation) against
-a matrix product measured in the same run. Results go to benchmarks/results/train_step_DEVICE.json.
+activation checkpointing, the optimiser included: what the paper trains (attention and camera embedding), everything,
+and LoRA, with AdamW and with its 8-bit form. Running out of memory is a result. MFU counts model FLOPs (no
+recomputation) against a matrix product measured in the same run. Results go to
+benchmarks/results/train_step_DEVICE.json, case by case.
 """
 
 import argparse
 import statistics
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from device_probe import (
     TINY,
-    Budget,
     Memory,
-    describe,
-    matmul_rates,
-    outcome,
+    Run,
     random_transformer,
     shape_of,
     timed,
     top_kernels,
     weights_of,
-    write,
 )
 
 from video4spatial.flow import add_noise, draw_sigma, velocity
 from video4spatial.model.context import assemble
 from video4spatial.model.cost.training import STATE_BYTES, model_flops, step_bytes, training_flops
 from video4spatial.model.cost.transformer import SequenceShape
+from video4spatial.model.lora import add_lora
 from video4spatial.train.step import select_trained
 
 PAPER = SequenceShape(context=42, target=46)
@@ -71,20 +68,21 @@ def cases(tiny: bool) -> list[Case]:
         Case(trains="all", optimiser="adamw8bit"),
         Case(batch=2, compiled=True),
     ]
-    return [first[0], Case(compiled=True), *first[1:], *eight_bit, *larger]
+    return [first[0], Case(compiled=True), *first[1:], *larger]
 
 
 class Step:
     """A model, its optimiser and one batch; calling it is one training step."""
 
-    def __init__(self, case: Case, device: torch.device, config: dict[str, Any], tiny: bool) -> None:
-        self.case, self.device = case, device
-        self.dtype = dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        self.sequence = SMALL if tiny else PAPER
-        self.model = random_transformer(device, dtype, config).train()
+    def __init__(self, case: Case, run: Run) -> None:
+        self.case = case
+        self.device, self.dtype = device, dtype = run.device, run.dtype
+        self.sequence = SMALL if run.tiny else PAPER
+        torch.compiler.reset()  # every model is compiled afresh
+        self.model = random_transformer(device, dtype, TINY if run.tiny else {}).train()
         self.shape = shape_of(self.model)
         if case.trains == "lora":
-            self._add_lora()
+            add_lora(self.model, RANK, RANK)
         else:
             select_trained(self.model, case.trains)
         if case.checkpointing:
@@ -106,17 +104,6 @@ class Step:
         )
         self.text = random(s.text, self.shape.text_dim)
         self.index = torch.arange(s.context, device=device).expand(batch, -1)
-
-    def _add_lora(self) -> None:
-        from peft import LoraConfig
-
-        names = ["to_q", "to_k", "to_v", "to_out.0"]
-        self.model.requires_grad_(False)
-        self.model.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=names))
-        for name, parameter in self.model.named_parameters():
-            if "lora_" in name or name.startswith("camera_embedding"):
-                parameter.data = parameter.data.to(self.dtype)
-                parameter.requires_grad_(True)
 
     def _optimiser(self) -> Any:
         if self.case.optimiser == "adamw8bit":
@@ -141,11 +128,11 @@ class Step:
         self.optimiser.zero_grad(set_to_none=True)
 
 
-def measure(step: Step, rates: dict[str, float], budget: Budget, repeats: int) -> dict[str, Any]:
+def measure(step: Step, run: Run) -> dict[str, Any]:
     """Samples a second, memory beside the plan's, MFU."""
     case, shape = step.case, step.shape
     count = sum(p.numel() for p in step.trained)
-    seconds = timed(step, step.device, repeats, budget, warm=2)
+    seconds = timed(step, step.device, run.options.repeats, run.budget, warm=2)
     states = sum(
         value.nbytes if not hasattr(value, "__tensor_flatten__") else int(value.numel() * STATE_BYTES["adamw8bit"] / 2)
         for state in step.optimiser.state.values()
@@ -180,7 +167,7 @@ def measure(step: Step, rates: dict[str, float], budget: Budget, repeats: int) -
         "model_tflop_a_sample": model_flops(flops) / 1e12,
         "tflop_a_sample": sum(flops.values()) / 1e12,
         "model_tflops": tflops,
-        "mfu": tflops / rates.get("bf16", rates.get("fp32", 0.0)),
+        "mfu": tflops / run.matmul_tflops,
         "optimiser_state_bytes": states,
         "peak_allocated": memory.allocated,
         "peak_reserved": memory.reserved,
@@ -191,34 +178,27 @@ def measure(step: Step, rates: dict[str, float], budget: Budget, repeats: int) -
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=9.0, help="time budget; default %(default)s")
-    parser.add_argument("--tiny", action="store_true", help="small models and frames, for the CPU")
-    parser.add_argument("--repeats", type=int, default=5, help="steps timed a case; default %(default)s")
-    parser.add_argument("--out", help="JSON file; default benchmarks/results/train_step_DEVICE.json")
-    options = parser.parse_args(arguments)
-    device = torch.device("cuda" if torch.cuda.is_available() and not options.tiny else "cpu")
-    if device.type == "cpu" and not options.tiny:
-        parser.error("no CUDA device is here: use --tiny")
-    budget = Budget(options.minutes)
-    report: dict[str, Any] = {"machine": describe(device), "tiny": options.tiny, "cases": [], "unmeasured": []}
-    report["matmul_tflops"] = rates = matmul_rates(device, 768 if options.tiny else 8192)
-    report["sequence"] = vars(SMALL if options.tiny else PAPER)
-    config: dict[str, Any] = TINY if options.tiny else {}
+    run = Run("train_step", parser, arguments, repeats=5)
+    report = run.report
+    report["sequence"] = vars(SMALL if run.tiny else PAPER)
     torch.manual_seed(0)
-    for number, case in enumerate(cases(options.tiny)):
-        if budget.left < (0 if options.tiny else 30):
+    step = None
+    for case in cases(run.tiny):
+        if run.time_is_up:
             report["unmeasured"].append(case.name)
             continue
         result: dict[str, Any] = {"name": case.name, "trains": case.trains}
-        with outcome(result, device):
-            step = Step(case, device, config, options.tiny)
-            result |= measure(step, rates, budget, options.repeats)
-            if number == 0:
-                report["kernels"] = top_kernels(step, device)
-        step = None  # its memory, before the next case
         report["cases"].append(result)
-    report["seconds_taken"] = time.perf_counter() - budget.began
-    write(report, options.out, "train_step", options.tiny)
+        step = None  # its memory, before the next one
+        with run.part(result):
+            step = Step(case, run)
+            result |= measure(step, run)
+        if "kernels" not in report and "failed" not in result:
+            report["kernels"] = {}
+            with run.part(report["kernels"]):
+                report["kernels"] = top_kernels(step, run.device)
+    run.save()
+    print(f"written: {run.path}")
     return report
 
 

@@ -48,7 +48,9 @@ def fitting() -> str:
     rows = []
     for memory in ("24GB", "16GB", "12GB", "8GB"):
         for proposal in propose(PAPER, find_device(memory)):
-            words = "; ".join(proposal.changes) or "as it is (text encoder and transformer take turns)"
+            words = (
+                f"`{proposal.options}`" if proposal.options else "as it is (text encoder and transformer take turns)"
+            )
             rows.append(f"| {memory} | {gb(proposal.estimate.peak)} | {words} |")
     return table("| GPU | peak | settings |", rows)
 
@@ -163,8 +165,10 @@ def _machine(report: dict) -> str:
 
 
 def _kernels(report: dict) -> str:
-    kernels = report.get("kernels", [])[:5]
-    return "Most time went to " + ", ".join(f"`{k['name']}` ({k['share']:.0%})" for k in kernels) + "."
+    kernels = report.get("kernels")
+    if not isinstance(kernels, list) or not kernels:  # the profiler failed, or time was up before
+        return "Kernels were not profiled."
+    return "Most time went to " + ", ".join(f"`{k['name']}` ({k['share']:.0%})" for k in kernels[:5]) + "."
 
 
 def training_results(tiny: bool) -> str:

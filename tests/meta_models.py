@@ -4,25 +4,12 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan
+from live_bytes import LiveBytes, live_bytes
 from torch import Tensor
 
+from video4spatial.model.cost.transformer import SequenceShape
+from video4spatial.model.official import WAN22_VAE
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
-
-WAN_VAE = {
-    "base_dim": 160,
-    "decoder_base_dim": 256,
-    "z_dim": 48,
-    "dim_mult": [1, 2, 4, 4],
-    "num_res_blocks": 2,
-    "temperal_downsample": [False, True, True],
-    "is_residual": True,
-    "in_channels": 12,
-    "out_channels": 12,
-    "patch_size": 2,
-    "scale_factor_spatial": 16,
-    "latents_mean": [0.0] * 48,
-    "latents_std": [1.0] * 48,
-}
 
 
 def meta_transformer(dtype: torch.dtype = torch.bfloat16, **config: Any) -> Video4SpatialTransformer3DModel:
@@ -39,7 +26,16 @@ def meta_transformer(dtype: torch.dtype = torch.bfloat16, **config: Any) -> Vide
 def meta_vae(dtype: torch.dtype = torch.float32) -> AutoencoderKLWan:
     """Wan2.2's VAE."""
     with torch.device("meta"):
-        return AutoencoderKLWan(**WAN_VAE).eval().to(dtype)
+        return AutoencoderKLWan(**WAN22_VAE).eval().to(dtype)
+
+
+def backward_bytes(model: Any, sequence: SequenceShape) -> tuple[int, LiveBytes]:
+    """Bytes of the gradients of one sample's training step, and the live bytes of that step."""
+    inputs = meta_inputs(model, 1, sequence.frames)
+    with live_bytes() as live:
+        out = model(**inputs, return_dict=False)[0]
+        (out[:, :, sequence.context :].float() - 1).square().mean().backward()
+    return sum(p.grad.nbytes for p in model.parameters() if p.grad is not None), live
 
 
 def meta_inputs(model: Any, batch: int, frames: int, width: int = 416, height: int = 256) -> dict[str, Tensor]:

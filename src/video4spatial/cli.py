@@ -5,14 +5,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from video4spatial import __version__
-from video4spatial.schema import CameraPath, InputError
+from video4spatial.schema import InputError
 
 if TYPE_CHECKING:
     from video4spatial.sample.pipeline import Video4SpatialPipeline
-    from video4spatial.sample.session import EncodedScene, Result
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -229,37 +228,6 @@ def require_writable_answer(path: str | None) -> None:
         require_writable(path)
 
 
-def ask(options: argparse.Namespace, **instruction: Any) -> "Result":
-    """Encode the context and generate; ``instruction`` goes to the pipeline."""
-    from video4spatial.sample.modes import Sampling, choose
-
-    faster = choose(options.faster, options.steps, options.weights)
-    options.weights = faster.weights or options.weights
-    sampling = faster.sampling(Sampling(branches="sequential" if options.sequential else "batched"))
-    pipeline = load_pipeline(options.model, options)
-    from video4spatial.commands.plan import warn_before
-    from video4spatial.commands.progress import encoding_progress
-
-    with encoding_progress() as report:
-        scene: EncodedScene = pipeline.encode_context(options.context, options.first_frame, on_progress=report)
-    if "path" in instruction:
-        instruction["path"] = instruction["path"](pipeline)
-    warn_before(pipeline, scene, options, "path" in instruction, sampling)
-    result = pipeline(
-        scene,
-        seed=options.seed,
-        steps=faster.steps_of(pipeline.config.steps) if faster.steps else options.steps,
-        sampling=sampling,
-        guidance=options.guidance,
-        context_latents=options.context_latents,
-        frames=options.frames,
-        **instruction,
-    )
-    for name in result.settings["not_trained_for"]:
-        print(f"note: {options.model} was not trained for {name}: expect worse results", file=sys.stderr)
-    return result
-
-
 def run_modes(options: argparse.Namespace) -> None:
     from video4spatial.commands.modes import print_modes
 
@@ -269,41 +237,19 @@ def run_modes(options: argparse.Namespace) -> None:
 def run_ground(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
     require_writable_answer(options.json)
-    result = ask(options, instruction=options.instruction, scene_description=options.scene)
-    result.save(options.out)
-    if options.json:
-        result.save_json(options.json)
-    if result.found is None:
-        print(f"not found: no box was drawn for {options.instruction!r}; the video is in {options.out}")
-        return
-    box, found = result.found.box, result.found
-    corners = f"({box.x0:.0f}, {box.y0:.0f}) to ({box.x1:.0f}, {box.y1:.0f})"
-    print(f"{found.label}: box {corners} in frame {found.frame}, confidence {found.confidence:.2f}; {options.out}")
+    from video4spatial.commands.ask import ground
+
+    ground(options, load_pipeline)
 
 
 def run_navigate(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
     require_writable_answer(options.json)
-    result = ask(options, path=lambda pipeline: camera_path(options, pipeline))
-    result.save(options.out)
-    if options.json:
-        result.save_json(options.json)
-    print(f"{len(result.frames)} frames at {result.fps:g} fps; {options.out}")
+    if Path(options.path).suffix and not Path(options.path).exists():  # said before a model is loaded
+        raise InputError(f"{options.path} does not exist: check the path")
+    from video4spatial.commands.ask import navigate
 
-
-def camera_path(options: argparse.Namespace, pipeline: "Video4SpatialPipeline") -> CameraPath:
-    """The path of a file or a preset, one pose a frame."""
-    from video4spatial.geometry.formats import load_path
-    from video4spatial.geometry.paths import preset
-    from video4spatial.schema import Intrinsics, require_4k_plus_1
-
-    frames = require_4k_plus_1(pipeline.config.frames if options.frames is None else options.frames)
-    lens = pipeline.intrinsics
-    if options.fov is not None:
-        lens = Intrinsics.from_horizontal_fov(options.fov, lens.width, lens.height)
-    if Path(options.path).exists() or Path(options.path).suffix:
-        return load_path(options.path, lens, options.format, frames)
-    return CameraPath(preset(options.path, frames, options.degrees, options.metres), lens)
+    navigate(options, load_pipeline)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -1,10 +1,12 @@
 """The GPU benchmarks, tiny, on the CPU: they finish, and the plan's memory is within 15 % of what they measure."""
 
+import argparse
 import importlib
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -50,6 +52,45 @@ def test_a_training_step_of_each_kind(monkeypatch, tmp_path):
     kept = next(case for case in cases if "no checkpointing" in case["name"])
     assert kept["peak_allocated"] > 1.2 * paper["peak_allocated"]
     assert len(report["kernels"]) == 15
+
+
+def test_half_precision_as_on_a_gpu(monkeypatch, tmp_path):
+    """The precision that a GPU runs in: a product of two different ones fails on any device."""
+    report = run("full_size", monkeypatch, tmp_path / "f.json", "--steps", "2", "--repeats", "1", "--dtype", "bfloat16")
+    assert {case["name"] for case in report["cases"] if "failed" in case} == {
+        case["name"] for case in report["cases"] if "fp8-matmul" in case["name"]
+    }
+    assert report["stock"]["seconds_a_step"] > 0
+    assert report["clip"]["seconds"] > 0
+    trained = run("train_step", monkeypatch, tmp_path / "t.json", "--repeats", "1", "--dtype", "bfloat16")
+    assert not [case for case in trained["cases"] if "failed" in case]
+
+
+def test_the_cases_of_a_gpu_run(monkeypatch):
+    """Those that the tiny run leaves out."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    names = [case.name for case in importlib.import_module("train_step").cases(tiny=False)]
+    assert len(set(names)) == len(names) == 10
+    assert {"attention layers (the paper), 8-bit AdamW, batch 1", "everything, 8-bit AdamW, batch 1"} <= set(names)
+    cases = importlib.import_module("full_size").cases(compile_blocks=True)
+    assert "exact, batched, compiled" in {case.name for case in cases}
+    assert len({case.name for case in cases}) == len(cases)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), AssertionError("only bfloat16")])
+def test_a_case_that_fails_is_a_result(monkeypatch, tmp_path, error):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    probe = importlib.import_module("device_probe")
+    options = ["--tiny", "--out", str(tmp_path / "r.json")]
+    one = probe.Run("some", argparse.ArgumentParser(), options, repeats=1)
+    one.report["cases"] = [{"name": "first"}, {"name": "second"}]
+    with one.part(one.report["cases"][0]):
+        raise error
+    with one.part(one.report["cases"][1]):
+        one.report["cases"][1]["seconds"] = 1.0
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert str(error) in written["cases"][0]["failed"]
+    assert written["cases"][1] == {"name": "second", "seconds": 1.0}
 
 
 def test_no_time_is_said_and_written(monkeypatch, tmp_path):

@@ -70,7 +70,7 @@ def test_the_stores_facts(stored_run, encoded_store, tmp_path):
     assert "10 videos" in text
     assert "of 5 environments" in text
     assert re.search(r"10 with poses, \d+ sentences", text)
-    assert "videos are too short to give 10 context latents" in text
+    assert re.search(r"by itself: 10 of 10 videos are too short: 'room\d-\d' has \d latents left for context, 10", text)
     assert "nowhere is not there yet" in text
     assert "at 64x32" in text
     assert "have no embedding" not in text

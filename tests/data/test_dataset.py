@@ -209,8 +209,16 @@ def test_a_store_gives_the_batches_that_memory_gives(tmp_path, videos, encoded):
 
 
 def test_too_little_for_the_window_is_refused(videos):
-    with pytest.raises(InputError, match=r"'[abc]' has \d latents left for context, 7 are asked for"):
-        ExampleSampler(videos, dataclasses.replace(WINDOW, context=(7,), other_video=0.0)).batch(0, 8)
+    """Before the first step: the video that is too short may be drawn after days."""
+    for window in (
+        dataclasses.replace(WINDOW, context=(1, 7), other_video=0.0),
+        dataclasses.replace(WINDOW, context=(7,), other_video=0.9, navigation=0.0),
+        dataclasses.replace(WINDOW, context=(7,), other_video=1.0, navigation=1.0),  # c is alone in its environment
+    ):
+        with pytest.raises(InputError, match=r"'[abc]' has \d latents left for context, 7 are asked for"):
+            ExampleSampler(videos, window)
+    borrowed = dataclasses.replace(WINDOW, context=(7,), other_video=1.0, navigation=0.0)
+    assert ExampleSampler(videos, borrowed).batch(0, 8).context.shape[2] == 7
     with pytest.raises(InputError, match="grounding needs some"):
         ExampleSampler(videos[2:], WINDOW)
     with pytest.raises(InputError, match="navigation needs some"):

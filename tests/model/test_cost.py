@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from live_bytes import flash_attention_on_meta, live_bytes
-from meta_models import meta_inputs, meta_transformer, meta_vae
+from meta_models import backward_bytes, meta_inputs, meta_transformer, meta_vae
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UMT5Config, UMT5EncoderModel
 
@@ -174,17 +174,13 @@ def test_memory_of_a_forward_pass_over_2700_frames():
     [({}, "bfloat16", True), ({}, "bfloat16", False), (SMALL, "float32", True), (SMALL, "bfloat16", False)],
 )
 def test_memory_of_a_training_step(config, dtype, checkpointing, trains):
-    """The 5B model at the paper's training shape on the meta device: 42 context latents and the first frame, 46."""
-    sequence = SequenceShape(context=43, target=46)
+    """The 5B model at the paper's training shape on the meta device: 42 context latents, 46 with the first frame."""
+    sequence = SequenceShape(context=42, target=46)
     model = meta_transformer(getattr(torch, dtype), **config).train()
     select_trained(model, trains)
     if checkpointing:
         model.enable_gradient_checkpointing()
-    inputs = meta_inputs(model, 1, sequence.frames)
-    with live_bytes() as live:
-        out = model(**inputs, return_dict=False)[0]
-        (out[:, :, sequence.context :].float() - 1).square().mean().backward()
-    gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    gradients, live = backward_bytes(model, sequence)
     shape = TransformerShape.from_config(model.config)
     predicted = step_bytes(shape, sequence, gradients, 1, model.dtype.itemsize, trains, checkpointing, fused_norm=False)
     assert within(predicted, live.peak), live.at_peak

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 from live_bytes import LiveBytes
+from meta_models import meta_transformer
 
 from video4spatial.model.context import assemble
 from video4spatial.model.load import sampler
@@ -311,3 +312,43 @@ def test_branches_one_after_the_other_take_half_the_memory(tiny_transformer, con
             velocity(target, TIME, 0.64)
         peaks.append(live.peak)
     assert 0.45 < peaks[1] / peaks[0] < 0.6
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        Sampling(branches="sequential", guidance_interval=(0.4, 0.95)),
+        Sampling(guidance_interval=(0.4, 0.95)),
+        Sampling(context_attention="causal"),
+        Sampling(context_attention="causal", null_context="none"),
+    ],
+)
+@pytest.mark.parametrize("latents", [0, 3])
+@torch.no_grad()
+def test_no_step_waits_for_the_device(sampling, latents):
+    """A clip in bfloat16 on the meta device, which has no values to read back and takes no tensor of another device.
+
+    (First-block caching decides on the host, from what the device says.)
+    """
+    sizes = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 64, "text_dim": 16, "freq_dim": 16}
+    transformer = meta_transformer(num_layers=2, **sizes)
+
+    def on_meta(*size: int) -> torch.Tensor:
+        return torch.empty(1, *size, dtype=torch.bfloat16, device="meta")
+
+    conditions = Conditions(
+        context=on_meta(48, latents, 2, 4),
+        context_index=torch.arange(latents, device="meta")[None],
+        context_noise=on_meta(48, latents, 2, 4),
+        text=on_meta(6, 16),
+        null_text=on_meta(6, 16),
+        camera=on_meta(24, 4, 2, 4),
+        gap=50,
+    )
+    velocity = GuidedVelocity(transformer, conditions, Guidance(5.0), sampling)
+    clip = denoise(sampler(), velocity, on_meta(48, 4, 2, 4), on_meta(48, 1, 2, 4), steps=6)
+    assert (clip.device.type, clip.dtype) == ("meta", torch.float32)
+    skipping = GuidedVelocity(transformer, conditions, Guidance(5.0), Sampling(block_cache=0.1))
+    with pytest.raises(RuntimeError, match="item"):  # so it would have been noticed
+        denoise(sampler(), skipping, on_meta(48, 4, 2, 4), on_meta(48, 1, 2, 4), steps=2)

@@ -20,6 +20,7 @@ from video4spatial.sample.placement import (
     load_dtypes,
     load_placed,
     place,
+    require_usable,
 )
 from video4spatial.schema import InputError
 
@@ -280,6 +281,15 @@ def test_what_cannot_be_done_is_refused(fresh, options, message):
     with pytest.raises(InputError, match=message):
         place(pipeline, Placement(**options), CPU)
     assert pipeline.placement is None
+
+
+def test_fp8_products_are_of_bfloat16_only(monkeypatch):
+    """torchao asserts it, in words that name no option."""
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (9, 0))
+    placement, cuda = Placement(weights="fp8-matmul"), torch.device("cuda")
+    require_usable(placement, cuda, torch.bfloat16)
+    with pytest.raises(InputError, match="a transformer in bfloat16, not float32: give --dtype bfloat16"):
+        require_usable(placement, cuda, torch.float32)
 
 
 def test_a_pipeline_is_placed_once(fresh):

@@ -8,7 +8,7 @@ import torch
 from live_bytes import live_bytes
 
 from video4spatial.sample import plan as plan_module
-from video4spatial.sample.devices import RESERVE, Device, find_device, known_devices, measure_cpu, this_device
+from video4spatial.sample.devices import RESERVE, Device, find_device, known_devices, measure_cpu, named, this_device
 from video4spatial.sample.modes import Sampling
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.sample.plan import denoise_flops, estimate, longest_context, propose, warn_if_too_large
@@ -191,6 +191,37 @@ def test_the_cpu_at_hand_is_measured():
     cpu = measure_cpu(0.05, 256)
     assert cpu.rate > 1e8
     assert this_device("cpu").memory > 1e7
+
+
+@pytest.mark.parametrize(
+    ("driver", "row"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
+        ("NVIDIA A100-PCIE-40GB", "A100 40GB"),
+        ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+        ("NVIDIA RTX 6000 Ada Generation", "RTX 6000 Ada"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA L40", None),
+        ("NVIDIA GH200 480GB", None),
+    ],
+)
+def test_a_gpu_is_known_by_its_drivers_name(driver, row):
+    found = named(driver)
+    assert (found.name if found else None) == row
+
+
+def test_a_model_trained_for_a_mode_is_planned_so(rooms_small):
+    """What the pipeline does where nothing is asked for (``Sampling.resolve``)."""
+    config = dict(rooms_small.config) | {"context_attention": "causal", "null_context": "none"}
+    assert not Request.of(rooms_small.config, Sampling()).causal
+    request = Request.of(config, Sampling())
+    assert request.causal
+    assert request.shortened
+    asked = Request.of(config, Sampling(context_attention="joint", null_context="noise"))
+    assert not asked.causal
+    assert not asked.shortened
 
 
 def test_a_warning_names_what_would_fit(rooms_small, monkeypatch):

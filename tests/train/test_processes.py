@@ -30,6 +30,7 @@ NEAR = 2e-5  # float32 sums in another order, over a few steps
 def shared_run(stored_run: TransformerRun) -> TransformerRun:
     """A step of four examples: one process takes two micro-batches, two processes take one each."""
     optim = dataclasses.replace(stored_run.optim, name="adamw", decay=0.0, ema=0.9)
+    data = dataclasses.replace(stored_run.data, held_out=0.3)
     return dataclasses.replace(
         stored_run,
         steps=STEPS,
@@ -39,6 +40,8 @@ def shared_run(stored_run: TransformerRun) -> TransformerRun:
         log_every=1,
         checkpoint_every=2,
         keep_checkpoints=10,
+        validate_every=4,
+        data=data,
         optim=optim,
     )
 
@@ -51,6 +54,13 @@ def recipe(folder: Path, config: TransformerRun) -> str:
         f"def run():\n    return from_dict(TransformerRun, json.loads({json.dumps(to_dict(config))!r}))\n"
     )
     return f"{file}:run"
+
+
+def validated(root: Path) -> dict[int, dict[str, float]]:
+    """The validation figures of each step that has some."""
+    lines = [json.loads(line) for line in (root / "log.jsonl").read_text().splitlines()]
+    figures = [(line["step"], {k: v for k, v in line.items() if k.startswith("validation/")}) for line in lines]
+    return {step: values for step, values in figures if values}
 
 
 def train(processes: int, *arguments: str) -> subprocess.CompletedProcess:
@@ -74,6 +84,10 @@ def test_two_processes_train_as_one_does(shared_run, straight, tmp_path):
     expected, found = logged(tmp_path / "alone"), logged(straight)
     assert sorted(found) == list(range(1, STEPS + 1))
     assert [found[s] for s in sorted(found)] == pytest.approx([expected[s] for s in sorted(expected)], rel=NEAR)
+    figures, judged = validated(straight), validated(tmp_path / "alone")
+    assert sorted(figures) == [4, 8]
+    for step, values in judged.items():
+        assert figures[step] == pytest.approx(values, rel=NEAR, abs=NEAR)
     progress = read_json(RunLayout(straight).latest_checkpoint() / "progress.json")
     assert (progress["step"], progress["processes"], len(progress["files"])) == (STEPS, 2, 2)
 
@@ -135,11 +149,32 @@ def test_a_rank_killed_mid_run_then_resumed_has_the_very_losses(shared_run, stra
     found, expected = logged(root), logged(straight)
     assert sorted(found) == [began + 1, began + 2, began + 3]
     before = [json.loads(line) for line in (root / "before.jsonl").read_text().splitlines() if line.endswith("}")]
-    everything = {line["step"]: line["loss"] for line in before} | found
+    everything = {line["step"]: line["loss"] for line in before if "loss" in line} | found
     overlapping = sorted(set(everything) & set(expected))
     assert len(overlapping) >= 5
     assert [everything[s] for s in overlapping] == [expected[s] for s in overlapping]
     assert not list((root / "checkpoints").glob(".tmp-*"))
+
+
+@pytest.mark.slow
+def test_what_one_process_cannot_read_is_told_by_all(shared_run, encoded_store, tmp_path):
+    """Rank 1's store has an index but no latents, as on a machine that lacks its copy: rank 0 does not wait for it."""
+    bare = tmp_path / "bare"
+    shutil.copytree(encoded_store, bare)
+    for shard in (bare / "shards").iterdir():
+        shard.unlink()
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import json\nimport os\n\nfrom video4spatial.train.config import TransformerRun, from_dict\n\n\ndef run():\n"
+        f"    values = json.loads({json.dumps(to_dict(shared_run))!r})\n"
+        f"    if os.environ['RANK'] == '1':\n        values['data']['roots'] = [{str(bare)!r}]\n"
+        "    return from_dict(TransformerRun, values)\n"
+    )
+    done = train(2, f"{file}:run", "--out", str(tmp_path / "run"))
+    assert done.returncode != 0
+    told = [line for line in done.stderr.splitlines() if f"{bare}/shards/" in line]
+    assert len(told) == 2, done.stderr[-3000:]
+    assert all("is missing: restore it" in line for line in told)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout
 from video4spatial.train.config import VaeRun
+from video4spatial.train.parallel import Ranks
 from video4spatial.train.report import Reporter
 
 
@@ -22,8 +23,21 @@ def test_the_main_process_writes_a_log_and_tensorboard(tmp_path):
     assert list(layout.tensorboard.iterdir())
 
 
+def test_a_resumed_run_tells_each_step_once(tmp_path):
+    """The run was killed after step 5, in the middle of a line; its checkpoint is of step 3."""
+    layout = RunLayout(tmp_path / "run")
+    with Reporter(layout, VaeRun()) as reporter:
+        for step in range(1, 6):
+            reporter.log(step, 60.0 * step, {"loss": 0.5})
+    layout.log.write_text(layout.log.read_text() + '{"step": 6, "min')
+    with Reporter(layout, VaeRun(), step=3) as reporter:
+        reporter.log(4, 300.0, {"loss": 0.25})
+    lines = [json.loads(line) for line in layout.log.read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in lines] == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.25)]
+
+
 def test_other_processes_write_nothing(tmp_path):
-    with Reporter(RunLayout(tmp_path / "run"), VaeRun(), is_main=False) as reporter:
+    with Reporter(RunLayout(tmp_path / "run"), VaeRun(), Ranks(rank=1)) as reporter:
         reporter.log(1, 1.0, {"loss": 1.0})
     assert not (tmp_path / "run").exists()
 

@@ -16,6 +16,7 @@ import torch
 from video4spatial.commands.train import KINDS, train_run
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import RunLayout, read_json
+from video4spatial.train.checkpoint import Checkpointer
 from video4spatial.train.config import TransformerRun, to_dict
 from video4spatial.train.loop import Trainer, choose_device, read_config
 from video4spatial.train.transformer import TransformerTask
@@ -102,15 +103,33 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_run, tmp_path):
 
 
 def test_a_gradient_that_is_no_number_never_reaches_the_weights(tiny_run, tmp_path):
-    config = dataclasses.replace(tiny_run, steps=2)
+    """The examples named are those of every micro-batch."""
+    config = dataclasses.replace(tiny_run, steps=2, batch=2, global_batch=4)
     with contextlib.closing(TransformerTask(config, show_progress=False)) as task:
         trainer = Trainer(task, config, tmp_path / "run")
         task.model.proj_out.weight.register_hook(lambda gradient: gradient * float("inf"))
         before = {name: p.detach().clone() for name, p in task.model.named_parameters()}
         with pytest.raises(InputError, match=r"the gradient is (nan|inf) at step 0"):
             trainer.run()
+        failed = RunLayout(tmp_path / "run" / "failure").latest_checkpoint()
+        assert len(read_json(failed / "progress.json")["examples"]) == 4
         for name, p in task.model.named_parameters():
             assert torch.equal(p, before[name])
+
+
+def test_the_last_step_is_saved_once(tiny_run, tmp_path, monkeypatch):
+    """Also where its number is one at which a checkpoint is due."""
+    saved = []
+    start = Checkpointer.start
+
+    def count(self, state, step, progress):
+        saved.append(step)
+        start(self, state, step, progress)
+
+    monkeypatch.setattr(Checkpointer, "start", count)
+    run(dataclasses.replace(tiny_run, steps=4, checkpoint_every=2), tmp_path / "even")
+    run(dataclasses.replace(tiny_run, steps=3, checkpoint_every=2), tmp_path / "odd")
+    assert saved == [2, 4, 2, 3]
 
 
 def test_nothing_to_resume(tiny_run, tmp_path):

@@ -6,8 +6,10 @@ import dataclasses
 import pytest
 import torch
 
+from video4spatial.model.instruction import encode_text
 from video4spatial.schema import InputError
 from video4spatial.storage.latents import LatentStore
+from video4spatial.storage.texts import TextWriter
 from video4spatial.train.config import StoreConfig, TransformerRun
 from video4spatial.train.loop import Trainer
 from video4spatial.train.precompute import precompute, precompute_text
@@ -145,6 +147,10 @@ def test_a_store_without_text_is_refused_with_the_remedy(stored_run, encoded_sto
         (root / name).symlink_to(encoded_store / name)
     config = dataclasses.replace(stored_run, data=StoreConfig(roots=(str(root),), held_out=0.0))
     with pytest.raises(InputError, match=r"holds no text embeddings: .*precompute RECIPE --out"):
+        TransformerTask(config, show_progress=False)
+    with TextWriter(root) as writer:
+        writer.add("", encode_text(tokenizer, text_encoder, [""])[0])
+    with pytest.raises(InputError, match=r"no text embedding of '.*' and of \d+ more in .*precompute RECIPE --out"):
         TransformerTask(config, show_progress=False)
     assert precompute_text(root, tokenizer, text_encoder, show_progress=False) > 1
     assert losses(config, 1) == losses(stored_run, 1)

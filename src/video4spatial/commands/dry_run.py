@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from video4spatial.data.dataset import ExampleSampler, WindowConfig, open_store
 from video4spatial.model.cost import SequenceShape, TransformerShape, training_estimate
 from video4spatial.model.load import resolve_part, small_transformer
 from video4spatial.model.official import transformer_config
@@ -14,7 +15,7 @@ from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json
 from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.texts import TextStore
-from video4spatial.train.config import StoreConfig, TransformerRun, override
+from video4spatial.train.config import TransformerRun, override
 from video4spatial.train.recipes import load_recipe
 from video4spatial.train.start import base_transformer, is_on_hub
 
@@ -112,28 +113,28 @@ def store_facts(config: TransformerRun) -> tuple[list[str], tuple[int, int]]:
             continue
         rows = list(LatentStore(root))
         size = (rows[0].width, rows[0].height)
-        lines += _facts(root, rows, config, config.data)
+        lines += _facts(root, rows, config.window)
     return lines, size
 
 
-def _facts(root: str, rows: list[Any], config: TransformerRun, data: StoreConfig) -> list[str]:
-    window = config.window
+def _facts(root: str, rows: list[Any], window: WindowConfig) -> list[str]:
     environments = {row.environment_id for row in rows}
     hours = sum(row.frames / row.fps for row in rows) / 3600
     stored = sum(file.stat().st_size for file in StoreLayout(Path(root)).shards.iterdir()) / 1e9
     posed = sum("c2w" in row.tensors for row in rows)
     told = {sentence for row in rows for sentence in row.meta.get("sentences", ())}
-    short = sum(row.latents - row.meta.get("tail_latents", 0) < max(window.context) for row in rows)
     lines = [
         f"data: {root}: {len(rows):,} videos ({hours:.2f} hours) of {len(environments):,} environments, "
         f"{stored:.2f} GB; {posed:,} with poses, {len(told):,} sentences",
     ]
-    if short:
-        lines.append(f"data: {root}: {short:,} videos are too short to give {max(window.context)} context latents")
+    try:
+        ExampleSampler(open_store(root, preload=False), window)
+    except InputError as error:
+        lines.append(f"data: {root} by itself: {error}")
     if not StoreLayout(StoreLayout(Path(root)).texts).index.is_file():
         lines.append(f"data: {root} has no text embeddings: `video4spatial precompute RECIPE --out {root}` adds them")
     else:
-        missing = [sentence for sentence in told if sentence not in TextStore([root])]
+        missing = TextStore([root]).missing(told)
         if missing:
             lines.append(f"data: {root}: {len(missing):,} sentences have no embedding, for example {missing[0]!r}")
     return lines

@@ -6,7 +6,15 @@ from typing import Any, cast
 
 from video4spatial.sample.devices import Device, find_device, this_device
 from video4spatial.sample.modes import choose
-from video4spatial.sample.plan import Estimate, Proposal, estimate, longest_context, propose, warn_if_too_large
+from video4spatial.sample.plan import (
+    Estimate,
+    Proposal,
+    estimate,
+    least_memory,
+    longest_context,
+    propose,
+    warn_if_too_large,
+)
 from video4spatial.sample.request import Models, Request
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json, require_writable, write_json
@@ -119,13 +127,15 @@ def report(request: Request, models: Models, device: Device, made: Estimate, pro
     longest = longest_context(request, device, models)
     if longest:
         lines.append(f"with these settings up to {longest} context latents ({4 * longest - 3} frames) fit")
-    lines += ["", "settings that fit, the least change first:" if proposals else "nothing fits: use a larger device"]
+    if not proposals:
+        least = least_memory(request, models) + device.reserve
+        return [*lines, "", f"nothing fits: the most frugal settings need a device of {size(least)}"]
+    lines += ["", "settings that fit:"]
     for proposal in proposals:
-        lines.append(f"  {size(proposal.estimate.peak):>9}{seconds(proposal.estimate.seconds):>9}  as asked")
-        if proposal.changes:
-            lines[-1] = lines[-1].removesuffix("as asked") + proposal.changes[0]
-            lines += [" " * 20 + change for change in proposal.changes[1:]]
-    return lines
+        spent = f"{size(proposal.estimate.peak):>11}{seconds(proposal.estimate.seconds):>10}"
+        lines.append(f"{spent}   {proposal.options or 'as asked'}")
+    used = dict.fromkeys(change for proposal in proposals for change in proposal.changes)
+    return [*lines, *(["", *used] if used else [])]
 
 
 def size(value: float) -> str:

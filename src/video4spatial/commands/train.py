@@ -63,7 +63,7 @@ def train_run(
 
 
 def _run(config: RunConfig, root: Path, ranks: Ranks, resumes: bool, at: int | None) -> None:
-    with contextlib.closing(make_task(config, ranks)) as task:
+    with contextlib.closing(ranks.together(lambda: make_task(config, ranks))) as task:
         trainer = Trainer(task, config, root, ranks=ranks)
         if resumes:
             trainer.resume(at)
@@ -71,8 +71,8 @@ def _run(config: RunConfig, root: Path, ranks: Ranks, resumes: bool, at: int | N
         if isinstance(task, TransformerTask) and task.config.previews and ranks.size == 1:
             preview = partial(save_preview, task, root)
         trainer.run(preview)
-        if isinstance(task, TransformerTask) and ranks.is_main:
-            export_pipeline(task, root)
+        if isinstance(task, TransformerTask):
+            ranks.on_main(partial(export_pipeline, task, root))
 
 
 def make_task(config: RunConfig, ranks: Ranks) -> TransformerTask | VaeTask:
@@ -87,7 +87,8 @@ def make_task(config: RunConfig, ranks: Ranks) -> TransformerTask | VaeTask:
                 "stream.store has one writer, but there are many processes: fill a store with video4spatial precompute "
                 "and train from it (data.roots)"
             )
-        return TransformerTask(config, ranks.is_main, replica=ranks.data_rank, replicas=ranks.data_size)
+        own = dataclasses.replace(config, device=str(ranks.device))
+        return TransformerTask(own, ranks.is_main, ranks.data_rank, ranks.data_size, ranks.together)
     if ranks.size > 1:
         raise InputError("a VAE trains in one process: start it without torchrun")
     assert isinstance(config, VaeRun)

@@ -215,6 +215,31 @@ class ExampleSampler:
         self.siblings: dict[str, list[LatentVideo]] = {}
         for video in videos:
             self.siblings.setdefault(video.environment_id, []).append(video)
+        if config.navigation < 1:
+            self._require_context(self.grounded, tail=False)
+        if config.navigation > 0:
+            self._require_context(self.posed, tail=True)
+
+    def _require_context(self, pool: list[LatentVideo], tail: bool) -> None:
+        """Known now, and not at the step that draws such a video: what context there is for a target in it; with
+        ``tail`` the target lies before the box tail, else it holds it."""
+        count = max(self.config.context)
+        short = []
+        for video in pool:
+            left = video.latents - self.config.target - (video.tail_latents if tail else 0)
+            if left < count and not (self.config.other_video == 1 and self._others(video, count)):
+                short.append((video.video_id, left))
+        if short:
+            name, left = short[0]
+            raise InputError(
+                f"{len(short)} of {len(pool)} videos are too short: {name!r} has {left} latents left for context, "
+                f"{count} are asked for: leave them out, or use longer videos or a shorter context"
+            )
+
+    def _others(self, video: LatentVideo, count: int) -> list[LatentVideo]:
+        """The other videos of the same environment that can give ``count`` context latents."""
+        others = [v for v in self.siblings[video.environment_id] if v.video_id != video.video_id]
+        return [v for v in others if v.latents - v.tail_latents >= count]
 
     def batch(self, step: int, size: int, part: int = 0) -> Batch:
         """Part ``part`` of the batch of training step ``step``: its examples ``part * size`` to ``(part + 1) * size``.
@@ -247,19 +272,12 @@ class ExampleSampler:
     def _context(
         self, video: LatentVideo, target: tuple[int, int], count: int, rng: np.random.Generator
     ) -> tuple[LatentVideo, np.ndarray]:
-        others = [v for v in self.siblings[video.environment_id] if v.video_id != video.video_id]
-        others = [v for v in others if v.latents - v.tail_latents >= count]
+        others = self._others(video, count)
         source, forbidden = video, target
         if others and rng.random() < self.config.other_video:
             source, forbidden = others[rng.integers(len(others))], None
         available = available_context(source.latents - source.tail_latents, forbidden)
-        index = choose_context(available, count, self.config.mode, rng)
-        if len(index) < count:
-            raise InputError(
-                f"video {source.video_id!r} has {len(available)} latents left for context, {count} are asked for: "
-                "use longer videos or a shorter context"
-            )
-        return source, index
+        return source, choose_context(available, count, self.config.mode, rng)
 
     def _camera(self, video: LatentVideo, start: int, rng: np.random.Generator) -> Tensor:
         first = 4 * start

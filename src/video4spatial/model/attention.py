@@ -7,7 +7,7 @@ alone, and leaves its keys and values in a ``ContextCache`` that every step's ta
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from video4spatial.model.diffusers_internals import WanAttention, WanAttnProcessor, dispatch_attention_fn, project_qkv
 
@@ -75,6 +75,21 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     c, s = cos[..., 0::2], sin[..., 1::2]
     return torch.stack((even * c - odd * s, even * s + odd * c), dim=-1).flatten(-2).type_as(x)
+
+
+class QueryKeyNorm(nn.RMSNorm):
+    """``nn.RMSNorm`` whose weight takes its input's precision: a float32 weight (in training) on bfloat16 input would
+    leave PyTorch's fused kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.rms_norm(x, tuple(self.normalized_shape), self.weight.to(x.dtype), self.eps)
+
+    @classmethod
+    def in_place_of(cls, norm: nn.RMSNorm) -> "QueryKeyNorm":
+        """The same norm, with the same weight."""
+        made = cls(norm.normalized_shape, eps=norm.eps, device="meta")
+        made.weight = norm.weight
+        return made
 
 
 class ContextAttnProcessor(WanAttnProcessor):

@@ -12,8 +12,11 @@ from video4spatial.schema import InputError
 MAX_TOKENS = 512
 
 
-def require_known_words(tokenizer: Any, text: str, option: str = "instruction") -> str:
-    """Return ``text`` if the tokenizer knows at least one of its words.
+LITTLE_WORDS = {"a", "an", "the", "of", "and", "with", "in", "on", "to"}
+
+
+def require_known_words(tokenizer: Any, text: str, option: str = "instruction") -> list[str]:
+    """The words of ``text`` that the tokenizer does not know, if it knows others.
 
     Raises:
         InputError: ``text`` is empty, or none of its words is in the vocabulary (those known are then listed).
@@ -21,9 +24,10 @@ def require_known_words(tokenizer: Any, text: str, option: str = "instruction") 
     words = re.findall(r"[^\W\d_]+", text.lower())
     if not words:
         raise InputError(f"{option} is empty: name an object, for example 'the red armchair'")
-    content = [word for word in words if word not in {"a", "an", "the", "of", "and", "with", "in", "on", "to"}] or words
-    if tokenizer.unk_token_id is None or any(_is_known(tokenizer, word) for word in content):
-        return text
+    content = [word for word in words if word not in LITTLE_WORDS] or words
+    unknown = [word for word in content if tokenizer.unk_token_id is not None and not _is_known(tokenizer, word)]
+    if len(unknown) < len(content):
+        return unknown
     known = sorted(word for word in tokenizer.get_vocab() if word.isalpha())
     raise InputError(f"{option} {text!r}: this model knows none of these words. It knows: {', '.join(known[:400])}")
 

@@ -30,6 +30,8 @@ def resolve_model(name: str | Path) -> Path:
     for folder in (SHIPPED / str(name), Path(name)):
         if (folder / "model_index.json").is_file():
             return folder
+    if (Path(name) / "pipeline" / "model_index.json").is_file():
+        raise InputError(f"model {str(name)!r} is a run's folder: give its pipeline, --model {Path(name) / 'pipeline'}")
     shipped = sorted(p.parent.name for p in SHIPPED.glob("*/model_index.json"))
     raise InputError(
         f"model {str(name)!r} is neither a shipped model ({', '.join(shipped) or 'none'}) "

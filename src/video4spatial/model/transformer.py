@@ -24,7 +24,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from video4spatial.model.attention import ContextAttnProcessor, ContextCache, LayerContext
+from video4spatial.model.attention import ContextAttnProcessor, ContextCache, LayerContext, QueryKeyNorm
 from video4spatial.model.block_cache import BranchBlockCache
 from video4spatial.model.diffusers_internals import (
     ContextParallelInput,
@@ -202,6 +202,9 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         block: Any
         for block in self.blocks:
             block.attn1.set_processor(ContextAttnProcessor())
+            for attention in (block.attn1, block.attn2):
+                attention.norm_q = QueryKeyNorm.in_place_of(attention.norm_q)
+                attention.norm_k = QueryKeyNorm.in_place_of(attention.norm_k)
         self.token_frame = TokenFrame()
         self.camera_embedding = nn.Conv3d(camera_channels, width, patch_size, patch_size, bias=False)  # pyright: ignore
         nn.init.zeros_(self.camera_embedding.weight)

@@ -111,6 +111,16 @@ def find_device(text: str) -> Device:
     raise InputError(f"--gpu is {text!r}: give its memory, such as 24GB, or one of {names}")
 
 
+def named(name: str) -> Device | None:
+    """The row of the table that a driver's name for a GPU ("NVIDIA A100-PCIE-40GB") speaks of; None if there is none.
+
+    Whole words count: an L40 is no L4.
+    """
+    words = set(re.findall(r"[a-z0-9]+", name.lower()))
+    known = [device for device in known_devices() if set(device.name.lower().split()) <= words]
+    return max(known, key=lambda device: len(device.name), default=None)
+
+
 def this_device(device: object) -> Device:
     """The device at hand: its free memory, and for a known GPU its rates.
 
@@ -123,10 +133,8 @@ def this_device(device: object) -> Device:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         name = torch.cuda.get_device_name(device)
-        known = [d for d in known_devices() if _plain(d.name) in _plain(name)]
-        best = max(known, key=lambda d: len(d.name), default=Device(name, float(free)))
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return replace(best, name=name, memory=float(free + cached), reserve=0.0)
+        return replace(named(name) or Device(name, 0.0), name=name, memory=float(free + cached), reserve=0.0)
     return Device("this CPU", free_cpu_memory(), is_gpu=False, reserve=0.0)
 
 

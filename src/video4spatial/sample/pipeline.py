@@ -253,9 +253,9 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         context, index = scene.context(wanted)
         height, width = scene.first_frame.shape[:2]
 
-        text = ""
+        text, unknown = "", []
         if instruction is not None:
-            require_known_words(self.tokenizer, instruction)
+            unknown = require_known_words(self.tokenizer, instruction)
             described = {} if scene_description is None else {"scene": scene_description}
             text = grounding_sentence(instruction.strip(), **described)
         camera = torch.zeros(1, 24, (frames - 1) // 4 + 1, *context.shape[2:])
@@ -297,7 +297,8 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             clip = self.codec.decode(latents[0])
         if instruction is None:
             return Result(clip, scene.fps, "navigate", settings)
-        return Result(clip, scene.fps, "ground", settings | {"sentence": text}, self._read_answer(clip, instruction))
+        told = {"sentence": text, "unknown_words": unknown}
+        return Result(clip, scene.fps, "ground", settings | told, self._read_answer(clip, instruction))
 
     def embed_texts(self, texts: list[str]) -> Float[Tensor, "B L D"]:
         """Text embeddings, on the CPU. Each sentence is encoded once, by itself, and remembered.

@@ -68,8 +68,9 @@ def load_placed(
 
     Each LoRA is a file or folder and its scale. They become part of the weights before these are moved or quantised.
     """
-    require_usable(placement, torch.device(device))
-    pipeline = Video4SpatialPipeline.from_pretrained(model, torch_dtype=load_dtypes(model, device, dtype))
+    dtypes = load_dtypes(model, device, dtype)
+    require_usable(placement, torch.device(device), dtypes["transformer"])
+    pipeline = Video4SpatialPipeline.from_pretrained(model, torch_dtype=dtypes)
     for path, scale in loras:
         pipeline.load_lora(path, scale)
     if loras:
@@ -106,7 +107,7 @@ def place(pipeline: Video4SpatialPipeline, placement: Placement, device: str | t
         device = torch.device("cuda", torch.cuda.current_device())  # accelerate compares devices with their index
     if pipeline.placement is not None:
         raise InputError("this pipeline was placed before: load it again to place it otherwise")
-    require_usable(placement, device)
+    require_usable(placement, device, pipeline.transformer.dtype)
     if placement.weights != "as-is":
         quantise(pipeline, placement.weights)
     set_attention(pipeline.transformer, placement.attention, device)
@@ -127,8 +128,8 @@ def place(pipeline: Video4SpatialPipeline, placement: Placement, device: str | t
     return pipeline
 
 
-def require_usable(placement: Placement, device: torch.device) -> None:
-    """Raise ``InputError`` if ``device`` or what is installed cannot do what ``placement`` asks."""
+def require_usable(placement: Placement, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise ``InputError`` if the device, what is installed, or the transformer's ``dtype`` does not allow it."""
     if placement.weights != "as-is" and importlib.util.find_spec("torchao") is None:
         raise InputError(f"weights {placement.weights!r} need torchao: pip install 'video4spatial[scale]'")
     if placement.weights == "fp8-matmul":
@@ -139,6 +140,9 @@ def require_usable(placement: Placement, device: torch.device) -> None:
                 f"weights 'fp8-matmul' need a CUDA device of compute capability 8.9 or later (Ada, Hopper), but this "
                 f"is {found}: use 'fp8', which stores in fp8 and multiplies as before"
             )
+        if dtype != torch.bfloat16:
+            name = str(dtype).removeprefix("torch.")
+            raise InputError(f"weights 'fp8-matmul' need a transformer in bfloat16, not {name}: give --dtype bfloat16")
     known = available_attention(device)
     if placement.attention != "auto" and placement.attention not in known:
         missing = INSTALLED.get(placement.attention)

@@ -248,13 +248,18 @@ class Proposal:
     def request(self) -> Request:
         return self.estimate.request
 
+    @property
+    def options(self) -> str:
+        """What to put on the command line besides what was asked."""
+        return " ".join(option for option in (change.partition(":")[0] for change in self.changes) if option[0] == "-")
 
-CHANGES = {
-    "release": "text encoder and transformer never on the device together: exact, a fetch for each new text",
-    "sequential": "--sequential, guidance branches one after the other: exact, half the activations, a little slower",
-    "int8": "--weights int8 (fp8 takes the same): rounding only, half the weights",
-    "model": "--offload model, models take turns on the device: exact, seconds a clip for fetching them",
-    "group": "--offload group, blocks take turns on the device: exact, at worst as slow as the bus",
+
+CHANGES = {  # the option, and what it changes
+    "release": "text encoder released: it and the transformer never on the device together; exact, a fetch a new text",
+    "sequential": "--sequential: guidance branches one after the other; exact, half the activations, a little slower",
+    "int8": "--weights int8: rounding only, half the weights (fp8 takes the same); needs video4spatial[scale]",
+    "model": "--offload model: models take turns on the device; exact, seconds a clip for fetching them",
+    "group": "--offload group: blocks take turns on the device; exact, at worst as slow as the bus",
 }
 WORTHWHILE = 0.95  # a proposal is listed if it needs at most this share of the one before
 
@@ -306,6 +311,11 @@ def propose(request: Request, device: Device, models: Models | None = None, limi
     return found
 
 
+def least_memory(request: Request, models: Models | None = None) -> int:
+    """Bytes that the most frugal settings need, the context halved as often as it can be."""
+    return min(estimate(candidate, models).peak for candidate, _ in _ladder(request))
+
+
 def warn_if_too_large(pipeline: Any, request: Request) -> str | None:
     """What to say before a request that will not fit into the device's free memory; None if it will.
 
@@ -320,7 +330,11 @@ def warn_if_too_large(pipeline: Any, request: Request) -> str | None:
     if made.fits(device):
         return None
     proposals = propose(request, device, models)
-    remedy = "; ".join(proposals[0].changes) if proposals else "nothing smaller fits either: use a larger device"
+    remedy = (
+        (proposals[0].options or proposals[0].changes[0])
+        if proposals
+        else "nothing smaller fits either: use a larger device"
+    )
     return (
         f"this will need about {made.peak / 1e9:.1f} GB, and {device.usable / 1e9:.1f} GB can be had on {device.name} "
         f"(most of it {made.dominant}). What would fit: {remedy}"

@@ -95,6 +95,8 @@ class Request:
         chosen = {name: config[name] for name in ("width", "height", "frames", "context_latents", "steps")}
         for part in settings:
             chosen |= {f.name: getattr(part, f.name) for f in fields(part) if f.name in names} if part else {}
+        for name in ("context_attention", "null_context"):  # as the model was trained, if nothing else is asked for
+            chosen[name] = chosen.get(name) or config.get(name)
         return cls(**chosen | {name: value for name, value in values.items() if value is not None})
 
     def __post_init__(self) -> None:

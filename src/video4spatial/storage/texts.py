@@ -73,18 +73,28 @@ class TextStore:
     def __len__(self) -> int:
         return len({row.video_id for store in self._stores for row in store})
 
+    def missing(self, sentences: Iterable[str]) -> list[str]:
+        """Those of ``sentences`` that have no embedding, in order of the alphabet."""
+        return sorted(sentence for sentence in set(sentences) if sentence not in self)
+
+    def require(self, sentences: Iterable[str]) -> None:
+        """Raise ``InputError`` unless all have embeddings: better known at a run's start than in it."""
+        if missing := self.missing(sentences):
+            more = f" and of {len(missing) - 1} more" if len(missing) > 1 else ""
+            root = self.roots[0]
+            raise InputError(f"no text embedding of {missing[0]!r}{more} in {root}: {self._remedy(root)}")
+
     def read(self, sentence: str) -> Float[Tensor, "L D"]:
         """The embedding with its padding, in float32.
 
         Raises:
             InputError: the sentence is in none of the stores.
         """
+        self.require([sentence])
         name = sentence_id(sentence)
-        for store in self._stores:
-            if name in store:
-                found = store.read(name, _TENSOR).float()
-                return F.pad(found, (0, 0, 0, self.tokens - len(found)))
-        raise InputError(f"no text embedding of {sentence!r} in {self.roots[0]}: {self._remedy(self.roots[0])}")
+        store = next(store for store in self._stores if name in store)
+        found = store.read(name, _TENSOR).float()
+        return F.pad(found, (0, 0, 0, self.tokens - len(found)))
 
     def read_all(self, sentences: list[str]) -> Float[Tensor, "B L D"]:
         return torch.stack([self.read(sentence) for sentence in sentences])

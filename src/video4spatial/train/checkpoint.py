@@ -52,30 +52,37 @@ class Checkpointer:
         """Where the checkpoint is written that is under way."""
         return self.layout.checkpoints / f".tmp-step-{self._progress['step']:08d}"
 
+    @property
+    def step(self) -> int | None:
+        """The step of the last save, ended or under way."""
+        return self._progress.get("step")
+
     def start(self, state: TrainingState, step: int, progress: dict[str, Any]) -> None:
         """Begin to save the state after ``step`` steps; waits for the save before, if it is still under way."""
         self.finish()
         self._progress = {"step": step, **progress}
         self._hashed.clear()
         self._files, self._error = {}, None
-        error = None
-        if self.ranks.is_main:
-            try:
-                self.temporary.mkdir(parents=True, exist_ok=True)
-            except OSError as problem:
-                error = f"{self.temporary} cannot be written ({problem.strerror}): choose another folder with --out"
-        self.ranks.raise_together(error)
+        self.ranks.on_main(self._make_temporary)
         writer = HuggingFaceStorageWriter(str(self.temporary), save_distributed=True)
         alone = self.ranks.size == 1
         saving: Any = dcp.async_save(state.tensors(), storage_writer=writer, process_group=self._group, no_dist=alone)
         self._saving = saving
         saving.add_done_callback(self._written)
 
+    def _make_temporary(self) -> None:
+        try:
+            self.temporary.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise InputError(
+                f"{self.temporary} cannot be written ({problem.strerror}): choose another folder with --out"
+            ) from None
+
     def _written(self, saving: Future[Any]) -> None:
         """In the background: sizes and checksums of this process's share of the files."""
         try:
             saving.result()
-            for path in shards(self.temporary)[self.ranks.rank :: self.ranks.size]:
+            for path in self.temporary.glob(f"shard-{self.ranks.rank + 1:05d}-*"):  # on a shared disk, sure to be seen
                 self._files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
         except BaseException as error:  # reported by ``finish``, in the foreground
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
@@ -106,21 +113,22 @@ class Checkpointer:
         self._saving = None
         parts = self.ranks.gather_objects(self._files)
         self.ranks.raise_together(self._error)
+        files = {name: entry for part in parts for name, entry in part.items()}
+        self.ranks.on_main(lambda: self._publish(dict(sorted(files.items()))))
+        return self.layout.checkpoint(self._progress["step"])
+
+    def _publish(self, files: dict[str, dict[str, Any]]) -> None:
+        """Give what is written its final name."""
         step = self._progress["step"]
         folder = self.layout.checkpoint(step)
-        if self.ranks.is_main:
-            files = {name: entry for part in parts for name, entry in part.items()}
-            listing = {"processes": self.ranks.size, "files": dict(sorted(files.items()))}
-            write_json(self.temporary / PROGRESS, self._progress | listing)
-            if folder.exists():
-                shutil.rmtree(folder)
-            self.temporary.rename(folder)
-            self.layout.set_latest(step)
-            earlier = [number for number in self.layout.steps() if number <= step]  # later ones: the run was taken back
-            for old in earlier[: -self.keep]:
-                shutil.rmtree(self.layout.checkpoint(old), ignore_errors=True)
-        self.ranks.barrier()
-        return folder
+        write_json(self.temporary / PROGRESS, {**self._progress, "processes": self.ranks.size, "files": files})
+        if folder.exists():
+            shutil.rmtree(folder)
+        self.temporary.rename(folder)
+        self.layout.set_latest(step)
+        earlier = [number for number in self.layout.steps() if number <= step]  # later ones: the run was taken back
+        for old in earlier[: -self.keep]:
+            shutil.rmtree(self.layout.checkpoint(old), ignore_errors=True)
 
 
 def load_checkpoint(folder: Path, state: TrainingState, ranks: Ranks) -> dict[str, Any]:
@@ -129,15 +137,10 @@ def load_checkpoint(folder: Path, state: TrainingState, ranks: Ranks) -> dict[st
     Raises:
         InputError: a file is missing or damaged (an earlier whole checkpoint is then named), or does not fit this run.
     """
-    problem, progress = None, {}
     try:
-        progress = read_progress(folder)
-        problem = damage(folder, progress, ranks.rank, ranks.size)
+        progress = ranks.together(lambda: undamaged(folder, ranks))
     except InputError as error:
-        problem = str(error)
-    problems = [text for text in ranks.gather_objects(problem) if text]
-    if problems:
-        raise InputError(f"{problems[0]}: {remedy(folder)}")
+        raise InputError(f"{error}: {remedy(folder)}") from None
     reader = HuggingFaceStorageReader(str(folder))
     stored = {name: tuple(entry.size) for name, entry in _metadata(reader).items()}
     tensors = state.empty(stored, str(folder))
@@ -157,6 +160,14 @@ def read_progress(folder: Path) -> dict[str, Any]:
     if not known or not isinstance(progress.get("files"), dict):  # pyright: ignore[reportAttributeAccessIssue]
         raise InputError(f"{folder / PROGRESS} is not a checkpoint's")
     return progress  # pyright: ignore[reportReturnType]
+
+
+def undamaged(folder: Path, ranks: Ranks) -> dict[str, Any]:
+    """The checkpoint's progress, after this process's share of its files has been found whole."""
+    progress = read_progress(folder)
+    if problem := damage(folder, progress, ranks.rank, ranks.size):
+        raise InputError(problem)
+    return progress
 
 
 def damage(folder: Path, progress: dict[str, Any], rank: int = 0, size: int = 1) -> str | None:
@@ -188,11 +199,6 @@ def is_whole(folder: Path) -> bool:
         return damage(folder, read_progress(folder)) is None
     except InputError:
         return False
-
-
-def shards(folder: Path) -> list[Path]:
-    """The checkpoint's tensor files, in order."""
-    return sorted(folder.glob("*.safetensors"))
 
 
 def sha256(path: Path) -> str:

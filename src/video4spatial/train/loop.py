@@ -25,7 +25,7 @@ from video4spatial.storage.artifacts import RunLayout, read_json, write_json
 from video4spatial.train.checkpoint import Checkpointer, load_checkpoint
 from video4spatial.train.config import RunConfig, from_dict, to_dict
 from video4spatial.train.optim import MovingAverage, learning_rate, make_optimisers, set_learning_rate
-from video4spatial.train.parallel import Ranks, backward, parallelise, whole, whole_weights
+from video4spatial.train.parallel import Ranks, backward, parallelise, reshard, whole, whole_weights
 from video4spatial.train.report import Reporter
 from video4spatial.train.state import TrainingState
 
@@ -100,7 +100,7 @@ class Trainer:
         self, task: Task, config: RunConfig, root: Path, console: Console | None = None, ranks: Ranks | None = None
     ) -> None:
         self.task, self.config, self.layout = task, config, RunLayout(root)
-        self.ranks = ranks or Ranks()
+        self.ranks = ranks or Ranks(device=choose_device(config.device))
         self.console = console or Console(stderr=True, quiet=not self.ranks.is_main)
         self.micro_batches = config.micro_batches(self.ranks.data_size)
         if self.ranks.size > 1 and config.optim.name == "muon":
@@ -119,15 +119,19 @@ class Trainer:
         Raises:
             InputError: there is none, it is damaged, or it is not this run's.
         """
+        folder = self.ranks.together(lambda: self._checkpoint(at))
+        progress = load_checkpoint(folder, self.state, self.ranks)
+        self.step, self.elapsed = progress["step"], float(progress["elapsed"])
+        return self
+
+    def _checkpoint(self, at: int | None) -> Path:
         folder = self.layout.latest_checkpoint() if at is None else self.layout.checkpoint(at)
         if folder is None:
             raise InputError(f"{self.layout.root} holds no checkpoint: start the run without --resume")
         if not folder.is_dir():
             steps = ", ".join(map(str, self.layout.steps())) or "none"
             raise InputError(f"{folder} does not exist: --at takes one of these steps: {steps}")
-        progress = load_checkpoint(folder, self.state, self.ranks)
-        self.step, self.elapsed = progress["step"], float(progress["elapsed"])
-        return self
+        return folder
 
     @property
     def progress(self) -> float:
@@ -138,12 +142,11 @@ class Trainer:
     def run(self, on_validation: Callable[[int], None] | None = None) -> dict[str, float]:
         """Train to the end or to an interruption, then export. Returns the last validation figures."""
         figures: dict[str, float] = {}
-        if self.ranks.is_main:
-            write_json(self.layout.config, to_dict(self.config))
+        self.ranks.on_main(lambda: write_json(self.layout.config, to_dict(self.config)))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with (
             Interrupt() as interrupt,
-            Reporter(self.layout, self.config, self.ranks.is_main) as reporter,
+            Reporter(self.layout, self.config, self.ranks, self.step) as reporter,
             Progress(*columns, console=self.console) as bar,
         ):
             row = bar.add_task("training", total=self.config.steps, completed=self.step)
@@ -161,7 +164,8 @@ class Trainer:
                     figures = self._validate(reporter, on_validation)
                 if self.step % self.config.checkpoint_every == 0:
                     self.save()
-        self.save()
+        if self.checkpoints.step != self.step:
+            self.save()
         self.checkpoints.finish()
         self._export()
         self.console.print(f"{'stopped' if stopped else 'finished'} at step {self.step}; saved in {self.layout.root}")
@@ -172,20 +176,21 @@ class Trainer:
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-        own, ids, extras = [], [], []
+        own, ids, suspects, extras = [], [], [], []
         for micro in range(self.micro_batches):
             loss, extra = self.task.loss(self.step, self.progress, micro)
             own.append(loss.item())
             extras.append(extra)
-            ids += [] if math.isfinite(own[-1]) else self.task.ids
+            ids += self.task.ids
+            suspects += [] if math.isfinite(own[-1]) else self.task.ids
             backward(loss / self.micro_batches, self.ranks)
         mean = sum(map(sum, self.ranks.gather(own))) / (self.ranks.size * self.micro_batches)
         if not math.isfinite(mean):
-            self._fail(f"the loss is {mean}", ids)
+            self._fail(f"the loss is {mean}", suspects)
         trained = [p for p in self.task.model.parameters() if p.requires_grad]
         norm = whole(nn.utils.clip_grad_norm_(trained, self.config.optim.clip)).item()
         if not math.isfinite(norm):  # before it reaches the weights, and through them a checkpoint
-            self._fail(f"the gradient is {norm}", self.task.ids)
+            self._fail(f"the gradient is {norm}", ids)
         for optimiser in self.optimisers:
             optimiser.step()
         self.average.update(self.task.model, self.step)
@@ -203,12 +208,15 @@ class Trainer:
         if self.ranks.is_main and folder.root.exists():
             shutil.rmtree(folder.root)
         saver = Checkpointer(folder, self.ranks)
-        saver.start(self.state, self.step, {"elapsed": self.elapsed, "reason": what, "examples": ids})
-        saved = saver.finish()
+        try:
+            saver.start(self.state, self.step, {"elapsed": self.elapsed, "reason": what, "examples": ids})
+            kept = f"The state before that step is in {saver.finish()}"
+        except InputError as error:  # a full disk must not hide what happened
+            kept = f"The state before that step is lost ({error})"
         shown = ", ".join(ids[:12]) + (f" and {len(ids) - 12} more" if len(ids) > 12 else "")
         raise InputError(
             f"{what} at step {self.step}: lower optim.lr, and resume from {self.layout.root}. "
-            f"The state before that step is in {saved}; its examples: {shown}"
+            f"{kept}; its examples: {shown}"
         )
 
     def _agree(self, interrupted: bool, seconds: float) -> bool:
@@ -242,19 +250,14 @@ class Trainer:
         try:
             yield
         finally:
+            reshard(self.task.model)
             self.average.swap(self.task.model)
             self.task.model.train()
 
     def _export(self) -> None:
-        error = None
         with self._averaged_weights():
             weights = whole_weights(self.task.model, self.ranks)
-            if self.ranks.is_main:
-                try:
-                    self.task.export(self.layout.root, weights)
-                except InputError as problem:
-                    error = str(problem)
-        self.ranks.raise_together(error)
+            self.ranks.on_main(lambda: self.task.export(self.layout.root, weights))
 
     def save(self) -> None:
         """Begin to write a checkpoint of this moment; ``checkpoints.finish`` ends it."""

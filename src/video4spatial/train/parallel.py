@@ -8,10 +8,11 @@ and hold a part of its tokens each (DeepSpeed-Ulysses: Jacobs et al., 2023); the
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -29,6 +30,7 @@ from video4spatial.model.diffusers_internals import (
 from video4spatial.schema import InputError
 
 warnings.filterwarnings("ignore", message="FSDP2-wrapped module")  # blocks return views; nothing writes into them
+Result = TypeVar("Result")
 TIMEOUT = timedelta(minutes=20)  # a rank may be writing a large checkpoint meanwhile
 
 
@@ -80,9 +82,28 @@ class Ranks:
         if found:
             raise InputError(found[0])
 
+    def together(self, work: Callable[[], Result]) -> Result:
+        """``work()`` on every process; the ``InputError`` of one is raised on all."""
+        error, result = None, None
+        try:
+            result = work()
+        except InputError as problem:
+            if self.size == 1:
+                raise
+            error = str(problem)
+        self.raise_together(error)
+        return cast(Result, result)
+
+    def on_main(self, work: Callable[[], object]) -> None:
+        """``work()`` on the main process, which the others wait for; its ``InputError`` is raised on all."""
+        self.together(lambda: work() if self.is_main else None)
+
     def barrier(self) -> None:
         if self.size > 1:
             dist.barrier()
+
+
+ALONE = Ranks()
 
 
 def join(device: torch.device, context_parallel: int = 1) -> Ranks:
@@ -115,7 +136,8 @@ def leave(ranks: Ranks) -> None:
 
 
 def parallelise(model: nn.Module, ranks: Ranks, compile_blocks: bool = False) -> nn.Module:
-    """Spread ``model`` over ``ranks``, in place; nothing happens in a run of one process.
+    """Spread ``model`` over ``ranks``, in place, and put it on their devices: block by block, since the whole of it in
+    float32 may be more than a device holds. In a run of one process it is only put there.
 
     Parameters keep their own precision: trained ones are float32 (so are their gradients and their optimiser states),
     frozen ones may be bfloat16; under autocast every product is computed in bfloat16.
@@ -125,7 +147,7 @@ def parallelise(model: nn.Module, ranks: Ranks, compile_blocks: bool = False) ->
         for block in blocks:
             block.compile()
     if ranks.size == 1:
-        return model
+        return model.to(ranks.device)
     if ranks.context > 1:
         _split_sequence(model, ranks)
     mesh = init_device_mesh(ranks.device.type, (ranks.size,), mesh_dim_names=("shard",))
@@ -184,6 +206,13 @@ def whole_weights(model: nn.Module, ranks: Ranks) -> dict[str, Tensor]:
         if ranks.is_main:
             weights[name] = full.cpu().clone() if ranks.size > 1 else full
     return weights
+
+
+def reshard(model: nn.Module) -> None:
+    """Let go of gathered parameters. After a forward pass without a backward one the root's are still in place of its
+    sharded ones: what is then written to ``model.parameters()`` would not last."""
+    if isinstance(model, FSDPModule):
+        model.reshard()
 
 
 def is_sharded(model: nn.Module) -> bool:

@@ -123,6 +123,8 @@ class StoreSource:
         train, self._judging = split(data)
         self.sampler = ExampleSampler(train, config.window, config.seed)
         self._texts = TextStore([*data.roots, *(data.validation or ())])
+        if config.window.navigation < 1:
+            self._texts.require(sentence for video in (*train, *self._judging) for sentence in video.sentences)
         self.text_dim = self._texts.width
         self.null_text = self.text([""])
         self._ahead: ReadAhead[tuple[int, int], Prepared] = ReadAhead(

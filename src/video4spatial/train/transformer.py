@@ -1,6 +1,6 @@
 """Training the transformer on both tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from video4spatial.model.lora import add_lora, fuse_lora, save_lora, unload_lora
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.train.config import TransformerRun
 from video4spatial.train.loop import choose_device
-from video4spatial.train.sources import RoomSource, Source, StoreSource
+from video4spatial.train.parallel import ALONE
+from video4spatial.train.sources import Prepared, RoomSource, Source, StoreSource
 from video4spatial.train.start import hold_frozen, starting_transformer
 from video4spatial.train.step import Draw, draw, flow_matching_loss, select_trained
 
@@ -25,11 +26,18 @@ class TransformerTask:
 
     ``replica`` of ``replicas`` data-parallel processes (those that hold different examples) is this one. A step's batch
     has ``micro_batches * replicas`` parts, of which replica r works through parts r, r + replicas, ...; each example is
-    the same however many share the work.
+    the same however many share the work. Reading goes through ``together``: where it fails on one process, none waits.
     """
 
-    def __init__(self, config: TransformerRun, show_progress: bool = True, replica: int = 0, replicas: int = 1) -> None:
-        self.config, self.replica, self.replicas = config, replica, replicas
+    def __init__(
+        self,
+        config: TransformerRun,
+        show_progress: bool = True,
+        replica: int = 0,
+        replicas: int = 1,
+        together: Callable[[Callable[[], Any]], Any] = ALONE.together,
+    ) -> None:
+        self.config, self.replica, self.replicas, self.together = config, replica, replicas, together
         self.device = choose_device(config.device)
         self.source: Source = (
             RoomSource(config, self.device, show_progress, replicas)
@@ -45,7 +53,7 @@ class TransformerTask:
             hold_frozen(self.model, config.weights_dtype)
             if config.checkpointing:
                 self.model.enable_gradient_checkpointing()
-            self.model.train().to(self.device)
+            self.model.train()
         except BaseException:
             self.source.close()
             raise
@@ -54,7 +62,7 @@ class TransformerTask:
 
     def loss(self, step: int, progress: float, micro: int = 0) -> tuple[Tensor, dict[str, float]]:
         """The mean loss over micro-batch ``micro`` of this replica's share of step ``step``'s batch."""
-        prepared = self.source.prepare(step, micro * self.replicas + self.replica)
+        prepared: Prepared = self.together(lambda: self.source.prepare(step, micro * self.replicas + self.replica))
         batch = prepared.batch.to(self.device)
         self.ids = batch.ids
         losses = self._losses(batch, prepared.text.to(self.device, non_blocking=True), prepared.random)
@@ -79,14 +87,15 @@ class TransformerTask:
         Empty for stores of which nothing is held out.
         """
         if self._judged is None:
-            self._judged = list(self._validation_batches())
+            self._judged = self.together(self._validation_batches)
         if not self._judged:
             return {}
+        texts = self.together(lambda: [self.source.text(batch.sentences) for batch in self._judged or ()])
         figures: dict[str, float] = {}
         for sigma in JUDGED_SIGMAS:
             own, foreign = [], []
-            for number, batch in enumerate(self._judged):
-                random, text = draw(batch, self.config, number, sigma), self.source.text(batch.sentences)
+            for number, (batch, text) in enumerate(zip(self._judged, texts, strict=True)):
+                random = draw(batch, self.config, number, sigma)
                 own.append(self._losses(batch, text, random).mean())
                 other = replace(batch, context=batch.context.roll(1, 0), context_index=batch.context_index.roll(1, 0))
                 foreign.append(self._losses(other, text, random).mean())
@@ -95,17 +104,17 @@ class TransformerTask:
             figures[f"context_gain_{sigma}"] = 1 - loss / without
         return figures
 
-    def _validation_batches(self) -> Iterator[Batch]:
+    def _validation_batches(self) -> list[Batch]:
         """``validation_batches`` of the longest context, of two examples at least: contexts change places in them."""
         sampler = self.source.validation()
-        left = 0 if sampler is None else self.config.validation_batches
+        found: list[Batch] = []
         for number in range(40):
-            if not left or sampler is None:
-                return
+            if sampler is None or len(found) == self.config.validation_batches:
+                break
             batch = sampler.batch(number, max(2, self.config.batch))
             if batch.context.shape[2] == max(self.config.window.context):
-                left -= 1
-                yield batch.to(self.device)
+                found.append(batch.to(self.device))
+        return found
 
     def export(self, folder: Path, weights: dict[str, Tensor]) -> None:
         """Save the transformer of ``weights``, the whole state dict (the model itself may be one process's part).
