@@ -49,9 +49,10 @@ def names(path: Path) -> list[str]:
     content = read_json_text(path)
     frames = content.get("frames") if isinstance(content, dict) else None
     named = [frame.get("file_path") for frame in frames or () if isinstance(frame, dict)]
-    if not named or not all(isinstance(name, str) for name in named):
+    known = [name for name in named if isinstance(name, str)]
+    if not known or len(known) < len(named):
         raise InputError(f"{path}: a frame has no file_path, which tells its image")
-    return named
+    return known
 
 
 def _camera(values: dict, where: str) -> Intrinsics | None:
