@@ -166,7 +166,7 @@ def write_transforms(path: Path, c2w: np.ndarray, names: Sequence[str], lens: In
 
 
 def write_scans(folder: Path, room: Room, a_segment: str = "patch") -> None:
-    """``scans/``: the room's own triangles; a segment is a "patch", as in old releases, or a "vertex", as in new ones."""
+    """``scans/``: the room's own triangles; a segment is a "patch" (old releases) or a "vertex" (new ones)."""
     scans = folder / "scans"
     scans.mkdir(parents=True, exist_ok=True)
     scene = room.scene

@@ -2,7 +2,7 @@
 of ``mesh_aligned_0.05_semantic.ply`` each segment has.
 
 Source: scannetpp/scannetpp ``common/utils/anno.py``, ``load_annotation``; its issues 31 and 48 say that segments were
-patches of the mesh once and are single vertices now. Where mesh or segments are not there, the ``obb`` of the annotation
+patches of the mesh once and are single vertices now. Where mesh or segments are not there, the annotation's own ``obb``
 serves: full ``axesLengths`` along ``normalizedAxes``, three numbers an axis [I: as in ARKitScenes and 3RScan, whose
 annotations have the same keys].
 """
@@ -79,7 +79,7 @@ def _boxes_of_mesh(files: SceneFiles, groups: list[dict]) -> list[Float64[np.nda
 
 
 def _ranges(first: Int[np.ndarray, " N"], last: Int[np.ndarray, " N"]) -> Int[np.ndarray, " M"]:
-    """``first[0]`` up to ``last[0]``, then ``first[1]`` up to ``last[1]``, ...: newer releases have a segment a vertex."""
+    """``first[0]`` up to ``last[0]``, then ``first[1]`` up to ``last[1]`` and so on, without a loop over vertices."""
     counts = last - first
     return np.arange(counts.sum()) + np.repeat(last - counts.cumsum(), counts)
 
