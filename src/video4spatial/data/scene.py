@@ -16,7 +16,10 @@ class BadScene(InputError):
 
 @dataclass(frozen=True)
 class SceneObject:
-    """An object of a scene: its id in instance masks, what it is, and its 3D box ``[8, 3]`` in metres."""
+    """An object of a scene: its id in instance masks, what it is, and its 3D box ``[8, 3]`` in metres.
+
+    The corners come as ``boxes3d.oriented_corners`` gives them. ``colour`` is empty where none is known.
+    """
 
     object_id: int
     category: str
@@ -53,7 +56,10 @@ class Scene(Protocol):
         ...
 
     def depth(self, indices: Sequence[int]) -> Float[np.ndarray, "T H W"] | None:
-        """Depth along z in metres (0: none) of these frames, or None where the source has none."""
+        """Depth along z in metres (0: none) of these frames, or None where the source has none.
+
+        It may be of another size than the frames: the same view, so ``intrinsics.resized`` to that size is its lens.
+        """
         ...
 
 
