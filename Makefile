@@ -5,6 +5,7 @@
 # torch brings several GB of CUDA packages all the same: pass the CPU build your index has.
 
 TORCH ?= torch==2.13.0
+TORCHVISION ?= torchvision==0.28.0
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -39,6 +40,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	@# apart: beside a CPU torch PyPI's torchvision cannot be imported, and breaks diffusers; one test knows a way
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/torchvision "$(TORCHVISION)"
 	touch $@
 
 clean:

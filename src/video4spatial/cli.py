@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except InputError as error:
-        print(f"video4spatial {options.command}: {error}", file=sys.stderr)
+        if not error.told_elsewhere:
+            print(f"video4spatial {options.command}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

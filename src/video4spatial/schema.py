@@ -25,6 +25,8 @@ import numpy as np
 class InputError(ValueError):
     """Something the user gave cannot be used; the message names the file or option and the remedy (exit code 2)."""
 
+    told_elsewhere = False  # another process of the same run prints it
+
 
 TIME_STRIDE = 4  # source frames a latent frame (after the first)
 SPACE_STRIDE = 16  # pixels a latent cell

@@ -81,7 +81,6 @@ def test_the_stores_facts(stored_run, encoded_store, tmp_path):
     [
         (["grounding:paper", "--gpus", "7"], "cannot share evenly"),
         (["grounding:paper", "--gpu", "H1"], "give its memory, such as 24GB, or one of H100"),
-        (["grounding:paper", "--gpu", "80GB"], "days can be predicted for RTX"),
         (["grounding:long_context", "--gpus", "4"], "give a multiple of context_parallel, which is 8"),
         (["grounding:paper", "--set", "base=someone/else"], "fetch it and give --set base=FOLDER"),
         (["rooms:vae_cpu"], "does not train a transformer"),
@@ -91,6 +90,13 @@ def test_the_stores_facts(stored_run, encoded_store, tmp_path):
 def test_mistakes_are_named(arguments, message, capfd):
     assert main(["train", *arguments, "--dry-run"]) == 2
     assert message in capfd.readouterr().err
+
+
+def test_memory_is_told_for_a_gpu_of_which_only_that_is_known(capfd):
+    assert main(["train", "grounding:paper", "--dry-run", "--gpu", "24GB"]) == 0
+    printed = capfd.readouterr().out
+    assert "fits: 10.7 of 24 GB" in printed
+    assert "days: name a GPU" in printed
 
 
 def test_the_command_prints_it(capfd):

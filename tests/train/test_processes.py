@@ -173,8 +173,8 @@ def test_what_one_process_cannot_read_is_told_by_all(shared_run, encoded_store, 
     done = train(2, f"{file}:run", "--out", str(tmp_path / "run"))
     assert done.returncode != 0
     told = [line for line in done.stderr.splitlines() if f"{bare}/shards/" in line]
-    assert len(told) == 2, done.stderr[-3000:]
-    assert all("is missing: restore it" in line for line in told)
+    assert len(told) == 1, done.stderr[-3000:]  # both raise it, the main process says it
+    assert "is missing: restore it" in told[0]
 
 
 @pytest.mark.slow

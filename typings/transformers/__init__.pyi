@@ -23,3 +23,5 @@ class UMT5EncoderModel(nn.Module):
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> UMT5EncoderModel: ...
 
 AutoTokenizer: Any
+AutoProcessor: Any
+AutoModelForImageTextToText: Any

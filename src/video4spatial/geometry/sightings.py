@@ -39,8 +39,8 @@ def owners(
     """Of every pixel, the number of the box (``boxes3d.oriented_corners``) that holds its point in space; -1: none.
 
     A box is grown by ``margin`` metres on all sides, for the noise of depth. Of several the smallest so grown has the
-    pixel: the cup's, not the table's. Where a thing runs around others, as a skirting board does around the floor, boxes
-    cannot tell which it is. ``intrinsics`` are those of the depth map; where it is 0 there is no owner.
+    pixel: the cup's, not the table's. Where a thing runs around others, as a skirting board does around the floor,
+    boxes cannot tell which it is. ``intrinsics`` are those of the depth map; where it is 0 there is no owner.
     """
     points = unproject_depth(depth, c2w, intrinsics)
     owner = np.full(depth.shape, -1)

@@ -6,6 +6,9 @@ level. In training both parts go through together, as two attentions without a m
 alone, and leaves its keys and values in a ``ContextCache`` that every step's target reads. Both give the same target.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -77,17 +80,23 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack((even * c - odd * s, even * s + odd * c), dim=-1).flatten(-2).type_as(x)
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Arithmetic in the tensors' own precision inside autocast (which the meta device does not know)."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
 class QueryKeyNorm(nn.RMSNorm):
-    """``nn.RMSNorm`` whose weight takes its input's precision: a float32 weight (in training) on bfloat16 input would
-    leave PyTorch's fused kernel."""
+    """``nn.RMSNorm`` in its input's precision, also in training: a float32 weight on bfloat16 input would leave
+    PyTorch's fused kernel, and autocast on CUDA would keep float32 copies of queries and keys."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.rms_norm(x, tuple(self.normalized_shape), self.weight.to(x.dtype), self.eps)
+        with without_autocast(x.device):
+            return nn.functional.rms_norm(x, list(self.normalized_shape), self.weight.to(x.dtype), self.eps)
 
     @classmethod
     def in_place_of(cls, norm: nn.RMSNorm) -> "QueryKeyNorm":
         """The same norm, with the same weight."""
-        made = cls(norm.normalized_shape, eps=norm.eps, device="meta")
+        made = cls(list(norm.normalized_shape), eps=norm.eps, device="meta")
         made.weight = norm.weight
         return made
 

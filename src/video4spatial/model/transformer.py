@@ -11,7 +11,6 @@ backends, LoRA, quantisation, offload and compilation work as they stand:
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -24,7 +23,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from video4spatial.model.attention import ContextAttnProcessor, ContextCache, LayerContext, QueryKeyNorm
+from video4spatial.model.attention import (
+    ContextAttnProcessor,
+    ContextCache,
+    LayerContext,
+    QueryKeyNorm,
+    without_autocast,
+)
 from video4spatial.model.block_cache import BranchBlockCache
 from video4spatial.model.diffusers_internals import (
     ContextParallelInput,
@@ -239,8 +244,7 @@ class Video4SpatialTransformer3DModel(WanTransformer3DModel):
         is off for it, so that training modulates as sampling does.
         """
         conditions = self.condition_embedder
-        device = timestep.device.type
-        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):  # meta knows no autocast
+        with without_autocast(timestep.device):
             time = conditions.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
             embedder = conditions.time_embedder
             temb = embedder(time.to(embedder.linear_1.weight.dtype)).float()

@@ -41,6 +41,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+@contextlib.contextmanager
+def explained_writes(path: str | Path) -> Iterator[None]:
+    """Raise ``InputError`` naming ``path`` and the remedy where writing it in place fails as in ``atomic_path``."""
+    path = Path(path)
+    try:
+        yield
+    except OSError as error:
+        explained = _explained(error, path, path)
+        if explained is None:
+            raise
+        raise explained from error
+
+
 def _replace(temporary: Path, path: Path) -> None:
     if temporary.is_dir():
         aside = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
@@ -138,6 +151,11 @@ class StoreLayout:
     def texts(self) -> Path:
         """Embeddings of the sentences of this store's videos: a store of its own."""
         return self.root / "text"
+
+    @property
+    def answers(self) -> Path:
+        """What VLMs answered about this store's frames, found again by what was asked."""
+        return self.root / "answers.jsonl"
 
     @property
     def origin(self) -> Path:

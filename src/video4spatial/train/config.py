@@ -80,6 +80,12 @@ class RunConfig:
         if self.minutes is not None and not 0 < self.minutes < float("inf"):
             raise InputError(f"config key 'minutes' is {self.minutes}: give a number above 0, or leave it out")
 
+    def _sharing(self) -> str:
+        """How many data-parallel processes could share the global batch."""
+        whole, left = divmod(self.global_batch or 0, self.batch)
+        counts = [count for count in range(1, whole + 1) if whole % count == 0]
+        return f"use {', '.join(map(str, counts))} of them" if not left else "global_batch must be a multiple of batch"
+
     def micro_batches(self, replicas: int) -> int:
         """Micro-batches a process works through a step, on ``replicas`` data-parallel processes (those that hold
         different examples: processes over ``context_parallel``).
@@ -93,7 +99,7 @@ class RunConfig:
         if left or not count:
             raise InputError(
                 f"config key 'global_batch' is {self.global_batch}, which {replicas} data-parallel processes with a "
-                f"batch of {self.batch} each cannot share evenly: change batch, global_batch or the processes' number"
+                f"batch of {self.batch} each cannot share evenly: {self._sharing()}"
             )
         return count
 

@@ -80,7 +80,9 @@ class Ranks:
         """Raise ``InputError`` everywhere if any process has an error, so that none waits for one that is gone."""
         found = [message for message in self.gather_objects(error) if message]
         if found:
-            raise InputError(found[0])
+            shared = InputError(found[0])
+            shared.told_elsewhere = not self.is_main
+            raise shared
 
     def together(self, work: Callable[[], Result]) -> Result:
         """``work()`` on every process; the ``InputError`` of one is raised on all."""

@@ -180,7 +180,7 @@ class TrainingEstimate:
     flops: dict[str, float]
     samples: int
     gpus: int
-    tflops: float
+    tflops: float | None
     share: float
 
     @property
@@ -190,6 +190,7 @@ class TrainingEstimate:
     @property
     def days(self) -> float:
         """Time of model FLOPs at ``share`` model FLOP utilisation (so the recomputation is inside the share)."""
+        assert self.tflops is not None
         return self.samples * model_flops(self.flops) / (self.gpus * self.tflops * 1e12 * self.share) / SECONDS_A_DAY
 
     def lines(self) -> list[str]:
@@ -198,9 +199,11 @@ class TrainingEstimate:
         rows += [f"  {name:<34}{size / 1e9:8.2f} GB" for name, size in self.memory.items() if size]
         rows.append(f"  {'memory a GPU':<34}{self.memory_per_gpu / 1e9:8.2f} GB")
         rows.append(
-            f"{sum(self.flops.values()) / 1e12:.0f} TFLOP a sample ({model_flops(self.flops) / 1e12:.0f} without "
+            f"{sum(self.flops.values()) / 1e12:.3g} TFLOP a sample ({model_flops(self.flops) / 1e12:.3g} without "
             f"recomputation), {self.samples:,} samples"
         )
+        if self.tflops is None:
+            return [*rows, "days: name a GPU to have them predicted"]
         rows.append(
             f"predicted {self.days:.1f} days on {self.gpus} GPUs of {self.tflops:.0f} TFLOP/s, at an assumed "
             f"{self.share:.0%} model FLOP utilisation"
@@ -226,7 +229,7 @@ def training_estimate(
     trained_bytes: int = 4,
     compute_bytes: int = 2,
     average: bool = False,
-    tflops: float = 989.0,
+    tflops: float | None = 989.0,
     share: float = ASSUMED_SHARE,
     fused_norm: bool = True,
 ) -> TrainingEstimate:
@@ -240,7 +243,8 @@ def training_estimate(
         context_parallel: GPUs that share one sequence (each holds a part of its tokens).
         frozen_bytes, trained_bytes, compute_bytes: bytes a value of frozen weights, of trained ones, of the arithmetic.
         average: a moving average of the trained weights is kept (float32).
-        tflops, share: of a GPU in the arithmetic's precision, and the model FLOP utilisation assumed.
+        tflops, share: of a GPU in the arithmetic's precision (None: not known, and days cannot be predicted), and the
+            model FLOP utilisation assumed.
     """
     shape = shape or TransformerShape()
     sequence = sequence or SequenceShape(context=42, target=46)
