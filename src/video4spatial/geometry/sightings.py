@@ -38,13 +38,13 @@ def owners(
 ) -> Int[np.ndarray, "H W"]:
     """Of every pixel, the number of the box (``boxes3d.oriented_corners``) that holds its point in space; -1: none.
 
-    A box is grown by ``margin`` metres on all sides, for the noise of depth. Of several the one with the smallest
-    surface has the pixel: the cup's, not the table's. What runs around other things, as a skirting board does, is
-    therefore not told from them. ``intrinsics`` are those of the depth map; where it is 0 there is no owner.
+    A box is grown by ``margin`` metres on all sides, for the noise of depth. Of several the smallest so grown has the
+    pixel: the cup's, not the table's. Where a thing runs around others, as a skirting board does around the floor,
+    boxes cannot tell which it is. ``intrinsics`` are those of the depth map; where it is 0 there is no owner.
     """
     points = unproject_depth(depth, c2w, intrinsics)
     owner = np.full(depth.shape, -1)
-    for number in _largest_first(corners):
+    for number in _largest_first(corners, margin):
         window = _window(corners[number], c2w, intrinsics, margin)
         if window is None:
             continue
@@ -84,10 +84,10 @@ def sightings(
     return found
 
 
-def _largest_first(corners: Float[np.ndarray, "N 8 3"]) -> Sequence[int]:
-    """By their surface: a wall has next to no volume, yet holds the picture on it."""
-    a, b, c = np.linalg.norm(corners[:, [4, 2, 1]] - corners[:, :1], axis=-1).T
-    return np.argsort(-(a * b + b * c + c * a), kind="stable").tolist()
+def _largest_first(corners: Float[np.ndarray, "N 8 3"], margin: float) -> Sequence[int]:
+    """By the volume of the grown boxes: a flat wall has one too, more than the picture on it."""
+    sides = np.linalg.norm(corners[:, [4, 2, 1]] - corners[:, :1], axis=-1) + 2 * margin
+    return np.argsort(-sides.prod(axis=-1), kind="stable").tolist()
 
 
 def _frame(

@@ -149,7 +149,7 @@ class GlobalDepth:
     """The global variant: it cannot be entered in the middle, so the state of the decompressor is kept at some frames.
 
     At first use the stream is decompressed once, keeping no frame: that finds its length and damage, and leaves at
-    most ``most_states`` states of about 60 kB, evenly spread. A frame is then reached from the state before it, or from
+    most ``most_states`` states of about 75 kB, evenly spread. A frame is then reached from the state before it, or from
     where the last call stopped, whichever is nearer.
     """
 
