@@ -341,4 +341,9 @@ def run_demo(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from video4spatial.train.parallel import end_process
+
+        end_process(status)
+    sys.exit(status)

@@ -7,7 +7,16 @@ from pathlib import Path
 import torch
 
 from video4spatial.model.load import small_transformer
-from video4spatial.train.parallel import backward, is_sharded, join, leave, parallelise, whole, whole_weights
+from video4spatial.train.parallel import (
+    backward,
+    end_process,
+    is_sharded,
+    join,
+    leave,
+    parallelise,
+    whole,
+    whole_weights,
+)
 
 FRAMES = 6
 
@@ -78,3 +87,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    end_process(0)

@@ -14,7 +14,7 @@ from video4spatial.storage.artifacts import RunLayout
 from video4spatial.train.checkpoint import Checkpointer, load_checkpoint
 from video4spatial.train.config import OptimConfig
 from video4spatial.train.optim import MovingAverage, make_optimisers
-from video4spatial.train.parallel import Ranks, backward, join, leave, parallelise
+from video4spatial.train.parallel import Ranks, backward, end_process, join, leave, parallelise
 from video4spatial.train.state import TrainingState
 
 PARTS = 2
@@ -92,3 +92,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    end_process(0)

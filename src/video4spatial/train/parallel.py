@@ -7,12 +7,13 @@ and hold a part of its tokens each (DeepSpeed-Ulysses: Jacobs et al., 2023); the
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -135,6 +136,17 @@ def leave(ranks: Ranks) -> None:
     """End this process's part in the group that ``join`` made."""
     if ranks.size > 1 and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def end_process(code: int) -> NoReturn:
+    """End a process of ``torchrun`` without tearing the interpreter down.
+
+    A thread of the communication library that is still being joined then aborts the process (seen once in some 60
+    exits, gloo), and torchrun would call a run failed that has done and saved everything.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def parallelise(model: nn.Module, ranks: Ranks, compile_blocks: bool = False) -> nn.Module:
