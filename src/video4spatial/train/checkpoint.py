@@ -11,7 +11,7 @@ import threading
 import warnings
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
@@ -140,7 +140,9 @@ def load_checkpoint(folder: Path, state: TrainingState, ranks: Ranks) -> dict[st
     try:
         progress = ranks.together(lambda: undamaged(folder, ranks))
     except InputError as error:
-        raise InputError(f"{error}: {remedy(folder)}") from None
+        problem = str(error)
+        ranks.on_main(lambda: offer_earlier(folder, problem))  # raises on all; only one reads the earlier ones through
+        raise
     reader = HuggingFaceStorageReader(str(folder))
     stored = {name: tuple(entry.size) for name, entry in _metadata(reader).items()}
     tensors = state.empty(stored, str(folder))
@@ -183,14 +185,14 @@ def damage(folder: Path, progress: dict[str, Any], rank: int = 0, size: int = 1)
     return None
 
 
-def remedy(folder: Path) -> str:
-    """Which checkpoint before ``folder`` is whole."""
+def offer_earlier(folder: Path, problem: str) -> NoReturn:
+    """Raise ``problem`` with ``folder``, naming the last checkpoint before it that is whole."""
     layout = RunLayout(folder.parent.parent)
     for step in reversed(layout.steps()):
         earlier = layout.checkpoint(step)
         if earlier.name < folder.name and is_whole(earlier):
-            return f"the checkpoint of step {step} is whole: resume with --at {step}"
-    return "no earlier checkpoint is whole: start again, or restore the file"
+            raise InputError(f"{problem}: the checkpoint of step {step} is whole: resume with --at {step}")
+    raise InputError(f"{problem}: no earlier checkpoint is whole: start again, or restore the file")
 
 
 def is_whole(folder: Path) -> bool:
