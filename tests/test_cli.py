@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video4spatial.cli import main, parse_size
+from video4spatial.cli import main
+from video4spatial.cli.command import parse_size
 from video4spatial.geometry.formats import load_path
 from video4spatial.schema import InputError, Intrinsics
 from video4spatial.storage.video import read_video, write_video
@@ -132,7 +133,7 @@ def test_memory_options_reach_the_pipeline(walk, model, tmp_path, capsys):
 
 
 def test_models_are_imported_without_their_makers_remarks():
-    code = "import torch; from video4spatial.cli import quiet_libraries; quiet_libraries(); "
+    code = "import torch; from video4spatial.cli.command import quiet_libraries; quiet_libraries(); "
     code += "import video4spatial.sample.placement, torchao.quantization"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -322,7 +323,7 @@ def test_an_interrupt_is_no_traceback(capsys, walk, model, tmp_path, monkeypatch
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("video4spatial.cli.load_pipeline", interrupt)
+    monkeypatch.setattr("video4spatial.cli.sampling.load_pipeline", interrupt)
     assert main(["ground", str(walk), "the sofa", "-o", str(tmp_path / "a.mp4"), *model]) == 130
     assert capsys.readouterr().err.strip() == "interrupted"
 

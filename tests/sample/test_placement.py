@@ -212,7 +212,7 @@ def test_eight_bits_and_offloading_together(fresh, noise_frames, offload):
 COMPILE = """
 import sys
 import torch
-from video4spatial.cli import quiet_libraries
+from video4spatial.cli.command import quiet_libraries
 quiet_libraries()
 from video4spatial.sample.placement import Placement, load_placed
 
