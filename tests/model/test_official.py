@@ -9,10 +9,9 @@ import wan_layouts as wan
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import load_file, save_file
 
-from video4spatial.model import official
+from video4spatial.model import hub, official
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.model.weights import LISTED, Weights, fill, open_weights, require_match, some
-from video4spatial.sample import from_wan
 from video4spatial.sample.from_wan import WanParts
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import InputError
@@ -316,7 +315,7 @@ def test_a_hub_id_is_downloaded_without_the_parts_that_are_given(layouts, monkey
         asked[repo] = allow_patterns
         return str(layouts["sharded"])
 
-    monkeypatch.setattr(from_wan, "snapshot_download", download)
+    monkeypatch.setattr(hub, "snapshot_download", download)
     parts = WanParts("Wan-AI/Wan2.2-TI2V-5B", text_encoder=layouts["diffusers"] / "text_encoder")
     assert parts.load("vae").config.z_dim == 48
     (patterns,) = asked.values()

@@ -8,11 +8,13 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
+from video4spatial.model.frozen import frozen_folder
+from video4spatial.model.hub import is_on_hub
 from video4spatial.model.lora import load_lora
 from video4spatial.schema import InputError
 from video4spatial.train.config import LoraConfig, TransformerRun
 from video4spatial.train.loop import Trainer
-from video4spatial.train.start import base_transformer, frozen_folder, is_on_hub, starting_transformer
+from video4spatial.train.start import base_transformer, starting_transformer
 from video4spatial.train.transformer import TransformerTask
 
 

@@ -7,6 +7,7 @@ import torch
 
 from video4spatial.data.dataset import ExampleSampler, WindowConfig, open_store
 from video4spatial.model.cost import SequenceShape, TransformerShape, training_estimate
+from video4spatial.model.hub import is_on_hub
 from video4spatial.model.load import resolve_part, small_transformer
 from video4spatial.model.official import transformer_config
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
@@ -17,7 +18,7 @@ from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import TransformerRun, override
 from video4spatial.train.recipes import load_recipe
-from video4spatial.train.start import base_transformer, is_on_hub
+from video4spatial.train.start import base_transformer
 
 WAN_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"  # the transformer's default sizes are its
 

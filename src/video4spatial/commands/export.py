@@ -9,6 +9,7 @@ from diffusers import AutoencoderKLWan
 from rich.console import Console
 from transformers import AutoTokenizer, UMT5EncoderModel
 
+from video4spatial.model.frozen import DTYPES, frozen_folder
 from video4spatial.model.load import sampler
 from video4spatial.model.stored import empty_part
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
@@ -18,7 +19,6 @@ from video4spatial.storage.artifacts import atomic_path
 from video4spatial.storage.latents import LatentStore
 from video4spatial.train.config import StoreConfig, TransformerRun
 from video4spatial.train.sources import RoomSource
-from video4spatial.train.start import DTYPES, frozen_folder
 from video4spatial.train.transformer import TransformerTask
 
 COPIED = ("vae", "text_encoder", "tokenizer")

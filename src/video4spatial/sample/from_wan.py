@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from transformers import AutoTokenizer, UMT5EncoderModel
 
+from video4spatial.model.hub import fetched
 from video4spatial.model.load import sampler
 from video4spatial.model.official import (
     text_encoder_from_official,
@@ -129,14 +128,9 @@ def local_folder(source: str | Path, wanted: list[str]) -> Path:
         raise InputError(f"{str(source)!r} is neither a folder nor a hub id (owner/name); {GET_IT}")
     patterns = ["model_index.json", "config.json"] + [p for part in wanted for p in DOWNLOADED[part]]
     try:
-        return Path(snapshot_download(str(source), allow_patterns=patterns))
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise InputError(f"{source} is neither a folder nor on the hub ({first_line(error)}); {GET_IT}") from None
-    except (LocalEntryNotFoundError, OSError) as error:  # offline, a proxy in the way, a full disk
-        raise InputError(
-            f"{source} is not a folder here and could not be downloaded ({first_line(error)}): go online, or download "
-            f"it elsewhere and give the folder; {GET_IT}"
-        ) from None
+        return fetched(str(source), patterns)
+    except InputError as error:
+        raise InputError(f"{error}; {GET_IT}") from None
 
 
 def first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from video4spatial.data.rooms import training_videos
 from video4spatial.data.scene import AnnotatedVideo
+from video4spatial.model.frozen import frozen_vae, text_parts
 from video4spatial.model.instruction import encode_text
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json, write_json
@@ -20,7 +21,6 @@ from video4spatial.storage.latents import LatentStore, LatentWriter
 from video4spatial.storage.texts import TextWriter
 from video4spatial.train.config import TransformerRun
 from video4spatial.train.loop import choose_device
-from video4spatial.train.sources import frozen_vae, text_parts
 from video4spatial.train.stream import RoomPool, encode_video, fingerprint, keep_video
 
 ROOMS_A_SHARD = 100  # an interrupted run loses fewer rooms than this

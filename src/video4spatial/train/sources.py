@@ -1,26 +1,20 @@
 """Where a transformer's examples come from: rooms rendered while it trains, or stores encoded beforehand."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from diffusers import AutoencoderKLWan
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from video4spatial.data.ahead import ReadAhead
 from video4spatial.data.dataset import Batch, ExampleSampler, LatentVideo, open_stores
-from video4spatial.model.latents import LatentCodec
-from video4spatial.model.load import resolve_part, small_text_encoder, word_tokenizer
-from video4spatial.rooms import vocabulary
-from video4spatial.schema import InputError, grounding_sentence
+from video4spatial.model.frozen import frozen_folder, frozen_vae, text_parts
+from video4spatial.schema import InputError
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import StoreConfig, TransformerRun
-from video4spatial.train.start import DTYPES, frozen_folder, is_on_hub
 from video4spatial.train.step import Draw, TextTable, draw
 from video4spatial.train.stream import LatentRooms, validation_videos
 
@@ -54,25 +48,6 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def frozen_vae(name: str) -> LatentCodec:
-    """The VAE of ``name``, to encode with."""
-    folder = frozen_folder(name) / "vae" if is_on_hub(name) else resolve_part(name, "vae")
-    vae: Any = AutoencoderKLWan.from_pretrained(folder, torch_dtype=torch.float32)
-    return LatentCodec(vae.eval().requires_grad_(False))
-
-
-def text_parts(name: str, precision: str = "fp32") -> tuple[PreTrainedTokenizerBase, UMT5EncoderModel]:
-    """The tokenizer and text encoder beside the VAE; a VAE that has none beside it gets those of rooms' words."""
-    if is_on_hub(name) or (resolve_part(name, "vae").parent / "tokenizer").is_dir():
-        folder = frozen_folder(name)
-        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-        text_encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder", torch_dtype=DTYPES[precision])
-        return tokenizer, text_encoder.eval().requires_grad_(False)
-    template = re.findall("[a-z]+", grounding_sentence("the").lower())
-    tokenizer = word_tokenizer([*vocabulary(), *template])
-    return tokenizer, small_text_encoder(len(tokenizer))
 
 
 class RoomSource:

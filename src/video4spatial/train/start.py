@@ -1,13 +1,12 @@
 """What a run starts from: a fresh small transformer, one trained before, or stock Wan; and how weights are held."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+from video4spatial.model.frozen import DTYPES
+from video4spatial.model.hub import fetched, is_on_hub
 from video4spatial.model.load import resolve_part, small_transformer
 from video4spatial.model.official import transformer_config, transformer_from_weights
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
@@ -15,8 +14,6 @@ from video4spatial.model.weights import open_weights
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json
 from video4spatial.train.config import TransformerRun
-
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def starting_transformer(config: TransformerRun, text_dim: int) -> Any:
@@ -54,41 +51,6 @@ def base_transformer(name: str) -> Path:
         if (folder / "config.json").is_file():
             return folder
     raise InputError(f"base={name}: no transformer is there; see docs/loading.md for how to get Wan2.2-TI2V-5B")
-
-
-def is_on_hub(name: str) -> bool:
-    """Whether ``name`` is meant as one of the hub's ("owner/model") and not as a folder."""
-    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) is not None and not Path(name).parent.exists()
-
-
-def fetched(name: str, patterns: list[str]) -> Path:
-    """The local copy of what a model on the hub has under these names."""
-    try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except (RepositoryNotFoundError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{name} is not a folder here and could not be downloaded ({reason}): go online, or download it elsewhere "
-            "and give the folder"
-        ) from None
-
-
-def frozen_folder(name: str) -> Path:
-    """The folder that holds the VAE, the text encoder and the tokenizer of ``name``, fetched from the hub if it is a
-    name there.
-
-    Raises:
-        InputError: one of them is not there.
-    """
-    parts = ("vae", "text_encoder", "tokenizer")
-    root = fetched(name, [f"{part}/*" for part in parts]) if is_on_hub(name) else resolve_part(name, "vae").parent
-    missing = [part for part in parts if not (root / part).is_dir()]
-    if missing:
-        raise InputError(
-            f"{name} has no {', '.join(missing)} folder: give vae= a whole pipeline in diffusers' layout "
-            "(`video4spatial convert` makes one)"
-        )
-    return root
 
 
 def hold_frozen(model: Any, precision: str) -> None:
