@@ -9,6 +9,7 @@ import wan_layouts as wan
 from safetensors.torch import load_file
 
 from video4spatial import cli
+from video4spatial.cli.command import load_pipeline, parse_lora
 from video4spatial.commands import convert as module
 from video4spatial.commands.convert import convert
 from video4spatial.sample.pipeline import Video4SpatialPipeline
@@ -115,7 +116,7 @@ def test_bad_words_are_refused(layouts, tmp_path, pipeline_folder):
 def load(folder, lora):
     """The pipeline that ``navigate --lora`` would use."""
     arguments = ["navigate", "walk.mp4", "still", "-o", "out.mp4", "--model", str(folder), "--lora", f"{lora}=1"]
-    return cli.load_pipeline(str(folder), cli.build_parser().parse_args(arguments))
+    return load_pipeline(str(folder), cli.build_parser().parse_args(arguments))
 
 
 @pytest.mark.parametrize(
@@ -123,14 +124,14 @@ def load(folder, lora):
     [("a/b", ("a/b", 1.0)), ("a/b=0.5", ("a/b", 0.5)), ("a=b=-2", ("a=b", -2.0))],
 )
 def test_lora_options(text, expected):
-    assert cli.parse_lora(text) == expected
+    assert parse_lora(text) == expected
 
 
 def test_bad_lora_scales_and_files_are_refused(tmp_path, pipeline_folder):
     with pytest.raises(InputError, match="write FILE_OR_FOLDER=SCALE"):
-        cli.parse_lora("a=lot")
+        parse_lora("a=lot")
     (tmp_path / "a=1").mkdir()
-    assert cli.parse_lora(str(tmp_path / "a=1")) == (str(tmp_path / "a=1"), 1.0)
+    assert parse_lora(str(tmp_path / "a=1")) == (str(tmp_path / "a=1"), 1.0)
     with pytest.raises(InputError, match="is no file, nor a folder"):
         load(pipeline_folder, tmp_path / "none")
 

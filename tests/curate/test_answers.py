@@ -16,8 +16,8 @@ from video4spatial.curate.answers import (
     parse_objects,
     size_seen,
 )
-from video4spatial.curate.vlm import RawAnswer
 from video4spatial.schema import Box
+from video4spatial.vlm.question import RawAnswer
 
 W, H = 416, 256
 CHAIR = {"bbox_2d": [100, 200, 300, 400], "label": "red chair"}

@@ -6,21 +6,21 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from curate.stub_server import Reply, StubServer
+from vlm.stub_server import Reply, StubServer
 
 from video4spatial.curate.answers import Outcome, parse_description, parse_objects
-from video4spatial.curate.asking import Asker
-from video4spatial.curate.cache import AnswerCache
 from video4spatial.curate.label import Funnel, SceneLabels, label_scene
 from video4spatial.curate.oracle import RoomOracle
 from video4spatial.curate.prompts import describe_clip, list_objects
 from video4spatial.curate.select import Drop, SelectionConfig
-from video4spatial.curate.server import ServerVLM
-from video4spatial.curate.vlm import VLM, FrameSource, Question, RawAnswer
 from video4spatial.data.rooms import RoomScene, article, grounding_video
 from video4spatial.geometry.boxes import iou
 from video4spatial.rooms import NoViewpoint, object_box
 from video4spatial.schema import Box, InputError, grounding_sentence
+from video4spatial.vlm.asking import Asker
+from video4spatial.vlm.cache import AnswerCache
+from video4spatial.vlm.question import VLM, FrameSource, Question, RawAnswer
+from video4spatial.vlm.server import ServerVLM
 
 SHORT = SelectionConfig(every=3, clip_frames=9)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from video4spatial.curate.prompts import Coordinates
-from video4spatial.curate.vlm import RawAnswer
 from video4spatial.schema import Box
+from video4spatial.vlm.question import RawAnswer
 
 _LONGEST = 200_000  # characters
 _DEEPEST = 16  # brackets inside one another

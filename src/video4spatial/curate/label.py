@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from video4spatial.curate.answers import Detection, Outcome, parse_description, parse_objects
-from video4spatial.curate.asking import Asker
 from video4spatial.curate.prompts import Coordinates, describe_clip, list_objects
 from video4spatial.curate.select import Drop, Selection, SelectionConfig, sampled_frames, select_clip
-from video4spatial.curate.vlm import FrameSource, Question
 from video4spatial.data.scene import Scene
 from video4spatial.schema import InputError, grounding_sentence
+from video4spatial.vlm.asking import Asker
+from video4spatial.vlm.question import FrameSource, Question
 
 _FRAMES_AT_A_TIME = 16  # read from the scene together
 

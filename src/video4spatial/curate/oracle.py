@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from video4spatial.curate.vlm import FrameSource, Question, RawAnswer
 from video4spatial.data.rooms import RoomScene, article
 from video4spatial.geometry.boxes import iou
 from video4spatial.rooms import object_box
 from video4spatial.schema import Box, InputError
+from video4spatial.vlm.question import FrameSource, Question, RawAnswer
 
 _FEWEST = 0.002  # share of the frame's pixels from which an object counts as seen
 _MARKED = re.compile(r'\{"bbox_2d".*?\}')

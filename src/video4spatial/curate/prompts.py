@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from video4spatial.curate.vlm import AnswerSchema, FrameSource, Question
+from video4spatial.vlm.question import AnswerSchema, FrameSource, Question
 
 Coordinates = Literal["relative-1000", "pixels"]
 """How a VLM gives corners: Qwen3-VL from 0 to 1000 of width and height, Qwen2.5-VL in pixels of the image it sees."""

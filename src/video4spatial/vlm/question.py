@@ -1,7 +1,7 @@
-"""What curation asks of a vision-language model, and what one must offer to be asked.
+"""What is asked of a vision-language model, and what one must offer to be asked.
 
-Back ends: ``server.ServerVLM`` (any OpenAI-compatible server), ``local.LocalVLM`` (transformers, in this process) and
-``oracle.RoomOracle`` (the truth of rooms, in a VLM's words). All answer in text, which ``answers`` reads.
+Back ends: ``server.ServerVLM`` (any OpenAI-compatible server), ``local.LocalVLM`` (transformers, in this process), and
+what answers from the truth in a VLM's words (``curate.oracle``). All answer in text, read strictly by whoever asks.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class VLMUnavailable(InputError):
 
 @dataclass(frozen=True)
 class AnswerSchema:
-    """The JSON schema an answer must follow, and its name: which of the two calls it belongs to."""
+    """The JSON schema an answer must follow, and its name: which kind of call it belongs to."""
 
-    name: Literal["objects", "description"]
+    name: str
     schema: dict
 
 

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from video4spatial.curate.asking import Asker
-from video4spatial.curate.cache import AnswerCache, content_key
 from video4spatial.curate.prompts import DESCRIPTION, describe_clip, list_objects
-from video4spatial.curate.vlm import FrameSource, Question, RawAnswer, VLMUnavailable
 from video4spatial.schema import InputError
+from video4spatial.vlm.asking import Asker
+from video4spatial.vlm.cache import AnswerCache, content_key
+from video4spatial.vlm.question import FrameSource, Question, RawAnswer, VLMUnavailable
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 6, 8, 3), dtype=np.uint8)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from video4spatial.curate.vlm import Question, RawAnswer
 from video4spatial.schema import InputError
 from video4spatial.storage.journal import Journal
+from video4spatial.vlm.question import Question, RawAnswer
 
 
 def content_key(identity: str, question: Question) -> str:

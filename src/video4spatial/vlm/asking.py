@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
-from video4spatial.curate.cache import AnswerCache, content_key
-from video4spatial.curate.vlm import VLM, Question, RawAnswer
+from video4spatial.vlm.cache import AnswerCache, content_key
+from video4spatial.vlm.question import VLM, Question, RawAnswer
 
 
 class Asker:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from curate.tiny_vlm import APART
+from vlm.tiny_vlm import APART
 
-from video4spatial.curate.local import LocalVLM
 from video4spatial.schema import InputError
+from video4spatial.vlm.local import LocalVLM
 
 needs_torchvision = pytest.mark.skipif(
     not APART.is_dir() and importlib.util.find_spec("torchvision") is None,

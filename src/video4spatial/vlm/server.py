@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from video4spatial.curate.vlm import Finish, Question, RawAnswer, VLMUnavailable
 from video4spatial.schema import InputError
+from video4spatial.vlm.question import Finish, Question, RawAnswer, VLMUnavailable
 
 try:
     import openai

@@ -6,8 +6,8 @@ There is no constrained decoding here: the prompt asks for JSON, and the parser 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from video4spatial.curate.vlm import Question, RawAnswer
 from video4spatial.schema import InputError
+from video4spatial.vlm.question import Question, RawAnswer
 
 
 class LocalVLM:

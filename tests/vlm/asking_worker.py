@@ -5,12 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from curate.stub_server import HEIGHT, WIDTH, numbered
+from vlm.stub_server import HEIGHT, WIDTH, numbered
 
 from video4spatial.curate.answers import parse_objects
-from video4spatial.curate.asking import Asker
-from video4spatial.curate.cache import AnswerCache
-from video4spatial.curate.server import ServerVLM
+from video4spatial.vlm.asking import Asker
+from video4spatial.vlm.cache import AnswerCache
+from video4spatial.vlm.server import ServerVLM
 
 if __name__ == "__main__":
     url, cache, count, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

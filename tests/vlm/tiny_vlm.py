@@ -115,10 +115,10 @@ def main(folder: Path) -> None:
     import numpy as np
 
     from video4spatial.curate.answers import parse_description, parse_objects
-    from video4spatial.curate.asking import Asker
-    from video4spatial.curate.cache import AnswerCache
-    from video4spatial.curate.local import LocalVLM
     from video4spatial.curate.prompts import describe_clip, list_objects
+    from video4spatial.vlm.asking import Asker
+    from video4spatial.vlm.cache import AnswerCache
+    from video4spatial.vlm.local import LocalVLM
 
     vlm = LocalVLM(str(folder / "model"), max_tokens=12)
     frames = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), dtype=np.uint8)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from video4spatial.curate.prompts import list_objects
-from video4spatial.curate.vlm import Question
+from video4spatial.vlm.question import Question
 
 WIDTH, HEIGHT = 40, 30
 

@@ -7,15 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from curate.stub_server import HEIGHT, WIDTH, Reply, StubServer, good, numbered
+from vlm.stub_server import HEIGHT, WIDTH, Reply, StubServer, good, numbered
 
 from video4spatial.curate.answers import Outcome, parse_objects
-from video4spatial.curate.asking import Asker
-from video4spatial.curate.cache import AnswerCache
 from video4spatial.curate.prompts import OBJECTS
-from video4spatial.curate.server import ServerVLM
-from video4spatial.curate.vlm import RawAnswer, VLMUnavailable
 from video4spatial.schema import InputError
+from video4spatial.vlm.asking import Asker
+from video4spatial.vlm.cache import AnswerCache
+from video4spatial.vlm.question import RawAnswer, VLMUnavailable
+from video4spatial.vlm.server import ServerVLM
 
 SOON = {"retry-after-ms": "5"}  # the client waits half a second otherwise
 BUSY = Reply(status=429, headers=SOON)
