@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video4spatial import __version__
 from video4spatial.data.source import Source, open_source
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json, write_json
@@ -24,6 +23,7 @@ class Origin:
         clip: stored frames that an unbroken run must have.
         vae, fingerprint: the name of the model whose VAE encoded, and what tells it from others.
         only, leave_out: environments that were chosen (None: all) or left out.
+        version: of the package that began the store; another may go on with it.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Origin:
     fingerprint: str
     only: tuple[str, ...] | None = None
     leave_out: tuple[str, ...] = ()
-    version: str = __version__
+    version: str = ""
 
     def __post_init__(self) -> None:
         if self.every < 1:
