@@ -53,7 +53,8 @@ class Origin:
         del told["source"]
         told["size"] = (int(told["size"][0]), int(told["size"][1]))
         told["only"] = None if told["only"] is None else tuple(told["only"])
-        return cls(**told | {"leave_out": tuple(told["leave_out"])})
+        told["leave_out"] = tuple(told["leave_out"])
+        return cls(**told)
 
     def to_json(self) -> dict[str, Any]:
         """As it is written to ``origin.json``."""
