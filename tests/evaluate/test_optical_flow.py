@@ -47,6 +47,15 @@ def test_dis_finds_a_known_translation(texture, right, down):
     assert np.abs(inner - (-right, -down)).mean() < 0.1
 
 
+def test_dis_looks_at_red_more_than_at_blue(texture):
+    """As brightness does: a red texture that moves right over a blue one that moves left."""
+    frames = np.zeros((2, 128, 192, 3), np.uint8)
+    for index, shift in enumerate((0, 4)):
+        frames[index, ..., 0] = texture[:128, 10 - shift : 202 - shift, 0]
+        frames[index, ..., 2] = texture[:128, 10 + shift : 202 + shift, 2]
+    assert np.median(DISFlow()(*frames)[..., 0]) == pytest.approx(4, abs=0.5)
+
+
 def test_still_is_still_and_a_fast_pan_moves(texture):
     still = dynamic_degree(pan(texture, 0, 0), 8, DISFlow())
     slow = dynamic_degree(pan(texture, 1, 0), 8, DISFlow())
