@@ -12,23 +12,22 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from video4spatial.curate.oracle import FEWEST, Oracle
-from video4spatial.data.scene import Scene, SceneObject
+from video4spatial.data.scene import BadScene, Scene, SceneObject
 from video4spatial.geometry.sightings import sightings
 from video4spatial.geometry.timed import is_posed
-from video4spatial.schema import DEFAULT_SCENE, Box, InputError
+from video4spatial.schema import DEFAULT_SCENE, Box
 
 _MOST_HIDDEN = 0.5
 _NAMED = 3  # objects in a scene's description
-_BUILDING = frozenset(
-    "wall floor ceiling window door doorframe pillar beam object objects remove split person reflection".split()
-) | {"door frame", "window frame", "window sill", "unknown"}
+_BUILDING = {"wall", "floor", "ceiling"}
+_NO_THINGS = {"", "object", "objects", "remove", "split", "unknown", "person", "reflection"}
 
 
 class AnnotationOracle(Oracle):
     """Knows what the annotation of these scenes says: objects with 3D boxes, told apart by measured depth.
 
     Raises:
-        InputError: a scene has no annotated objects, no depth, or no poses; names it and what to fetch.
+        BadScene: a scene has no annotated objects, no depth, or no poses; names it and what to fetch.
     """
 
     def __init__(self, scenes: Iterable[Scene]) -> None:
@@ -58,14 +57,15 @@ class AnnotatedTruth:
             if not there
         ]
         if lacks:
-            raise InputError(
+            raise BadScene(
                 f"{scene.video_id} has no {' and no '.join(lacks)}: the oracle answers from these; fetch them, or take "
                 "a VLM"
             )
         self._scene = scene
         self._corners = np.array([known.corners for known in scene.objects], dtype=np.float64).reshape(-1, 8, 3)
         names = [_named(known) for known in scene.objects]
-        self._unique = {name for name, count in Counter(names).items() if count == 1 and name.casefold() not in _BUILDING}
+        left_out = _BUILDING | _NO_THINGS
+        self._unique = {name for name, n in Counter(names).items() if n == 1 and name.casefold() not in left_out}
         self._names = names
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from video4spatial.curate.answers import Detection, ObjectList, Outcome, parse_description, parse_objects
+from video4spatial.curate.answers import ObjectList, Outcome, parse_description, parse_objects
 from video4spatial.curate.labels import Look, SceneLabels
 from video4spatial.curate.prompts import Coordinates, describe_clip, list_objects
 from video4spatial.curate.select import Drop, Selection, SelectionConfig, centred_target, sampled_frames, select_clip

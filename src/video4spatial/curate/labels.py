@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from video4spatial.curate.answers import Detection, Outcome
+from video4spatial.curate.framing import Framing
 from video4spatial.curate.select import Drop
 from video4spatial.schema import grounding_sentence
 
@@ -104,6 +105,7 @@ class SceneLabels:
         clip_frames, every: a clip is so many frames, one in so many of the scene's.
         size: ``(width, height)`` of the frames that boxes refer to.
         looks: each frame that was looked at, in order.
+        framing: how those frames were cut from the source's; None: they are the source's.
         labels: all that the VLM listed in it, whether a clip ends there or not, and every object that the dataset's own
             annotation names.
     """
@@ -115,6 +117,7 @@ class SceneLabels:
     size: tuple[int, int]
     looks: tuple[Look, ...]
     labels: frozenset[str]
+    framing: Framing | None = None
 
     @cached_property
     def clips(self) -> tuple[LabelledClip, ...]:

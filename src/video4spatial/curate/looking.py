@@ -1,59 +1,12 @@
 """A stored video as it is looked at: its frames, numbered as they are stored, with more pixels than are stored."""
 
-from dataclasses import dataclass
-
+from video4spatial.curate.framing import Framing
 from video4spatial.data.runs import Run
 from video4spatial.data.sampled import Sampled
-from video4spatial.data.scene import Scene
-from video4spatial.schema import Box, InputError
+from video4spatial.data.scene import BadScene, Scene
 from video4spatial.storage.latent_index import StoredVideo
-from video4spatial.storage.resize import centre_crop
 
-_DIGITS = 4  # of a pixel: boxes that came by different ways are the same box
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How a stored frame was cut from its source's: a ``crop`` ``(left, top, width, height)``, scaled to ``stored``.
-
-    ``look`` is the size of the same crop as it is looked at. Boxes are carried between the three.
-    """
-
-    source: tuple[int, int]
-    stored: tuple[int, int]
-    crop: tuple[int, int, int, int]
-    look: tuple[int, int]
-
-    @classmethod
-    def of(cls, source: tuple[int, int], stored: tuple[int, int], look_size: int) -> "Framing":
-        """``look_size``: the most pixels along the longer side; frames are never enlarged to be looked at."""
-        if look_size < 1:
-            raise InputError(f"look_size is {look_size}: give the longest side in pixels, for example 1024")
-        crop = centre_crop(*source, *stored)
-        shrink = min(1.0, look_size / max(crop[2:]))
-        width, height = (max(1, round(side * shrink)) for side in crop[2:])
-        return cls(source, stored, crop, (width, height))
-
-    def to_stored(self, box: Box) -> Box:
-        """A box in pixels of what is looked at, in pixels of the stored frame."""
-        return _scaled(box, self.stored[0] / self.look[0], self.stored[1] / self.look[1])
-
-    def to_source(self, box: Box) -> Box:
-        """A box in pixels of what is looked at, in pixels of the source's frame."""
-        left, top, width, height = self.crop
-        across, down = width / self.look[0], height / self.look[1]
-        return _scaled(
-            Box(left + box.x0 * across, top + box.y0 * down, left + box.x1 * across, top + box.y1 * down), 1.0, 1.0
-        )
-
-    def from_source(self, box: Box) -> Box | None:
-        """A box in pixels of the source's frame, in pixels of what is looked at and cut to it: a VLM that looks at the
-        crop sees no more. None if it lies outside."""
-        left, top, width, height = self.crop
-        across, down = self.look[0] / width, self.look[1] / height
-        x0, x1 = (min(max((x - left) * across, 0.0), float(self.look[0])) for x in (box.x0, box.x1))
-        y0, y1 = (min(max((y - top) * down, 0.0), float(self.look[1])) for y in (box.y0, box.y1))
-        return Box(x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+_CHANGED = "the source changed; prepare it again"
 
 
 class StoredLook(Sampled):
@@ -61,22 +14,17 @@ class StoredLook(Sampled):
     longer side, of the stored frame's crop. ``scene`` is the video's unit of the source, opened."""
 
     def __init__(self, scene: Scene, row: StoredVideo, look_size: int) -> None:
-        run = Run(scene, *row.meta["frames"])
+        start, stop = row.meta["frames"]
+        if stop > len(scene):
+            raise BadScene(f"{row.video_id} holds frames up to {stop}, its source has {len(scene)}: {_CHANGED}")
+        run = Run(scene, start, stop)
         height, width = run.frames([0]).shape[1:3]
         self.row, self.framing = row, Framing.of((width, height), (row.width, row.height), look_size)
         super().__init__(run, row.meta["every"], *self.framing.look)
         self.video_id, self.environment_id = row.video_id, row.environment_id
         if len(self) != row.frames:
-            raise InputError(
-                f"{row.video_id} has {row.frames} stored frames, but its source now gives {len(self)}: the source "
-                "changed; prepare it again"
-            )
+            raise BadScene(f"{row.video_id} has {row.frames} stored frames, its source gives {len(self)}: {_CHANGED}")
 
     def as_stored(self) -> Sampled:
         """The same frames at the stored size: what the VAE encoded."""
         return Sampled(self.scene, self.every, *self.framing.stored)
-
-
-def _scaled(box: Box, across: float, down: float) -> Box:
-    corners = (box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down)
-    return Box(*(round(corner, _DIGITS) for corner in corners))

@@ -1,10 +1,12 @@
 """``labels/<video_id>.json``: what was found in a stored video, whole, as JSON that is read back strictly."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from video4spatial.curate.answers import Detection, Outcome
+from video4spatial.curate.framing import Framing
 from video4spatial.curate.labels import Look, SceneLabels
 from video4spatial.curate.select import Drop
 from video4spatial.schema import Box, InputError
@@ -27,7 +29,7 @@ def read_labels(path: Path, settings: str | None = None) -> SceneLabels:
     content = read_json(path)
     try:
         if settings is not None and content["settings"] != settings:  # type: ignore[index]
-            raise InputError(f"{path} was made with other settings: remove it, or curate with --redo (answers are kept)")
+            raise InputError(f"{path} was made with other settings: curate with --redo (answers are kept)")
         return from_record(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
@@ -49,6 +51,7 @@ def to_record(labels: SceneLabels) -> dict[str, Any]:
         "clip_frames": labels.clip_frames,
         "every": labels.every,
         "size": list(labels.size),
+        "framing": None if labels.framing is None else asdict(labels.framing),
         "labels": sorted(labels.labels),
         "counts": funnel.record(),
         "clips": [look.frame for look in labels.looks if look.kept],
@@ -58,6 +61,7 @@ def to_record(labels: SceneLabels) -> dict[str, Any]:
 
 def from_record(record: Any) -> SceneLabels:
     width, height = record["size"]
+    framing = record["framing"]
     return SceneLabels(
         str(record["video_id"]),
         str(record["environment_id"]),
@@ -66,6 +70,7 @@ def from_record(record: Any) -> SceneLabels:
         (int(width), int(height)),
         tuple(_look(look) for look in record["looks"]),
         frozenset(map(str, record["labels"])),
+        None if framing is None else Framing(**{name: tuple(map(int, sides)) for name, sides in framing.items()}),
     )
 
 

@@ -33,11 +33,13 @@ class SelectionConfig:
 
 
 class Drop(StrEnum):
-    """Why a frame in which objects were found ends no clip."""
+    """Why a frame in which objects were found, by a VLM or by whoever made an imported file, ends no clip."""
 
     NOTHING_CENTRED = "nothing centred"
     TOO_EARLY = "too early"  # fewer frames before it than a clip has
     TOO_CLOSE = "too close"  # a clip on the same label ends less than ``spacing`` frames before
+    OUTSIDE = "outside the crop"  # imported, and not in the picture that this store has
+    OFF_CENTRE = "off centre in the crop"  # imported, and not central in the picture that this store has
 
 
 @dataclass(frozen=True)
