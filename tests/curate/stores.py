@@ -28,9 +28,7 @@ def prepared(
 ) -> Path:
     """A store of the unbroken runs of every unit of ``source``."""
     where = source.root if source.kind == "rooms" else str(Path(source.root).resolve())
-    origin = Origin(
-        source.kind, where, dict(source.options), every, size, clip, str(model), vae_fingerprint(codec)
-    )
+    origin = Origin(source.kind, where, dict(source.options), every, size, clip, str(model), vae_fingerprint(codec))
     keep_origin(root, origin)
     shards = SceneShards(root)
     for unit in source.units:
@@ -44,7 +42,9 @@ def prepared(
                 tensors["c2w"] = torch.as_tensor(video.c2w)
             meta = {"source": unit.unit_id, "every": every, "frames": [run.start, stop]}
             lens = video.intrinsics
-            shards.write(video.video_id, video.environment_id, tensors, fps=video.fps, size=size, intrinsics=lens, meta=meta)
+            shards.write(
+                video.video_id, video.environment_id, tensors, fps=video.fps, size=size, intrinsics=lens, meta=meta
+            )
     shards.reindex()
     return root
 

@@ -5,8 +5,8 @@ They make labelling testable end to end, and label rooms and annotated datasets 
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ _MARKED = re.compile(r'\{"bbox_2d".*?\}')
 _FULL = 1000
 
 
+@runtime_checkable
 class Truth(Protocol):
     """What is known of a scene: which objects a frame shows and where, each by a phrase that means no other."""
 
@@ -44,7 +45,7 @@ class Oracle:
 
     concurrency = 1
 
-    def __init__(self, truths: dict[str, Truth], identity: str, knows: str) -> None:
+    def __init__(self, truths: Mapping[str, Truth], identity: str, knows: str) -> None:
         self._truths, self._knows = truths, knows
         self.identity = identity
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from video4spatial.curate.absent import absent_examples
 from video4spatial.curate.clips import write_clips
@@ -27,6 +27,7 @@ from video4spatial.vlm.question import VLMUnavailable
 Labeller = Callable[[StoredLook], SceneLabels]
 
 
+@runtime_checkable
 class Watch(Protocol):
     """Is told how far a run is."""
 
