@@ -117,7 +117,7 @@ def _parquet_rows(path: Path) -> list[dict]:
         raise InputError(f"{path} cannot be read as Parquet ({error}): fetch or export it again") from None
 
 
-def _json_rows(path: Path) -> list[dict]:
+def _json_rows(path: Path) -> list[Any]:
     rows = []
     try:
         lines = path.read_bytes().split(b"\n")

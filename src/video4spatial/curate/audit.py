@@ -3,6 +3,7 @@
 import base64
 import io
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -71,10 +72,17 @@ def _sampled(
             by_fate.setdefault(look.fate, []).append(_Example(row, found, look))
 
     def some(fate: str, count: int) -> list[_Example]:
-        """As spread over videos as chance allows."""
+        """By chance, but a second of one video and label only when there is one of each: neighbours look alike."""
         there = by_fate[fate]
-        chosen = random.Random(f"{seed} {fate}").sample(range(len(there)), min(count, len(there)))
-        return [there[place] for place in sorted(chosen)]
+        drawn = random.Random(f"{seed} {fate}").sample(range(len(there)), len(there))
+        before: Counter[tuple[str, str]] = Counter()
+        turns = []
+        for order, place in enumerate(drawn):
+            target = there[place].look.target
+            alike = there[place].row.video_id, "" if target is None else target.label
+            turns.append((before[alike], order, place))
+            before[alike] += 1
+        return [there[place] for place in sorted(place for _, _, place in sorted(turns)[:count])]
 
     kept = some("kept", samples) if "kept" in by_fate else []
     ranked = sorted((fate for fate in by_fate if fate != "kept"), key=lambda fate: (-len(by_fate[fate]), fate))
@@ -137,7 +145,7 @@ def _drawn(picture: UInt8[np.ndarray, "H W 3"], example: _Example, ratio: float)
     return draw_box(picture, scaled, RED if example.look.kept else _AMBER, 3)
 
 
-def _enlarged(frame: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
+def _enlarged(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "H W 3"]:
     """Small frames are enlarged, so that lines drawn on them stay thin."""
     height, width = frame.shape[:2]
     scale = _PICTURE / max(height, width)

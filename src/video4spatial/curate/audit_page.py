@@ -143,7 +143,7 @@ def _clips(kept: Sequence[Shown], total: int) -> str:
             f'<p class="id">{_e(shown.row.video_id)} · frames {clip.frames[0]}–{clip.frames[-1]}</p></article>'
         )
     return (
-        f"<section><h2>Clips</h2><p>{len(kept)} of {total:,}, drawn by chance. In the last frame: the object in red, "
+        f"<section><h2>Clips</h2><p>{len(kept)} of {total:,}. In the last frame: the object in red, "
         f'the central region pale.</p><div class="cards">{"".join(cards)}</div></section>'
     )
 

@@ -25,8 +25,10 @@ def why(labels: SceneLabels, look: Look, settings: Mapping[str, object]) -> str:
     if look.drop is Drop.OUTSIDE:
         return f"the imported box of {look.reason!r} lies outside the crop of this store"
     off = _off(labels, look, settings)
+    if look.drop is Drop.NOTHING_CENTRED and look.listed == 1:
+        return f"the only object listed is off centre: {off}"
     if look.drop is Drop.NOTHING_CENTRED:
-        return f"{_listed(look)}, none of them centred; the nearest is {off}"
+        return f"{look.listed} objects listed, none of them centred: the nearest is {off}"
     if look.drop is Drop.OFF_CENTRE:
         return f"imported; in the crop of this store it is {off}"
     if look.drop is Drop.TOO_EARLY:
@@ -38,11 +40,9 @@ def why(labels: SceneLabels, look: Look, settings: Mapping[str, object]) -> str:
         return f"{off}; but the clip could not be described: {_failed(look.description, look.reason)}"
     if str(settings.get("vlm", "")).startswith("imported"):
         return f"imported; {off}"
-    return f"of {_listed(look)} the nearest to the centre: {off}"
-
-
-def _listed(look: Look) -> str:
-    return f"{look.listed} object{'s' if look.listed != 1 else ''} listed"
+    if look.listed == 1:
+        return f"the only object listed, {off}"
+    return f"of {look.listed} objects listed the nearest to the centre, {off}"
 
 
 def _failed(outcome: Outcome, reason: str) -> str:

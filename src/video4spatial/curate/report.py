@@ -78,11 +78,11 @@ class Report:
         """The funnel in order: ``(what, how many, depth)``; what is indented is a part of the line above it."""
         objects, drops, described = self.funnel.objects, self.funnel.drops, self.funnel.descriptions
         rows = [("frames looked at", self.funnel.frames, 0)]
-        rows += [(f"answer {name}", objects[name], 1) for name in Outcome if objects[name] and name != Outcome.FOUND]
+        rows += [(f"answer: {name}", objects[name], 1) for name in Outcome if objects[name] and name != Outcome.FOUND]
         rows.append(("objects found", objects[Outcome.FOUND], 0))
         rows += [(str(name), drops[name], 1) for name in Drop if drops[name]]
         rows.append(("clips to describe", described.total(), 0))
-        rows += [(f"answer {n}", described[n], 1) for n in Outcome if described[n] and n != Outcome.FOUND]
+        rows += [(f"answer: {n}", described[n], 1) for n in Outcome if described[n] and n != Outcome.FOUND]
         rows.append(("clips kept", self.funnel.kept, 0))
         return rows
 
