@@ -109,9 +109,9 @@ def _histogram(ranked: Sequence[tuple[str, int]]) -> str:
     for number, (name, count) in enumerate(shown):
         top = number * _ROW
         bars.append(
-            f'<text x="34%" y="{top + 17}" text-anchor="end">{_e(name if len(name) <= 22 else name[:21] + "…")}</text>'
-            f'<rect x="36%" y="{top + 4}" width="{54 * count / most:.2f}%" height="{_ROW - 8}" rx="2"/>'
-            f'<text class="n" x="{37 + 54 * count / most:.2f}%" y="{top + 17}">{count:,}</text>'
+            f'<text y="{top + 17}">{_e(name if len(name) <= 17 else name[:16] + "…")}</text>'
+            f'<rect x="34%" y="{top + 4}" width="{54 * count / most:.2f}%" height="{_ROW - 8}" rx="2"/>'
+            f'<text class="n" x="{35 + 54 * count / most:.2f}%" y="{top + 17}">{count:,}</text>'
         )
     more = f"<p>and {len(rest)} more, with {sum(count for _, count in rest):,} clips</p>" if rest else ""
     label = f"clips by category: {', '.join(f'{name} {count}' for name, count in shown)}"

@@ -58,7 +58,7 @@ th { font-weight: 400; color: var(--soft); white-space: nowrap; }
 footer { margin-top: 2.5rem; font-size: .85rem; }
 @media (max-width: 40rem) {
   main { padding: 1rem .9rem 2rem; }
-  .funnel li { grid-template-columns: 1fr auto 2.8rem; gap: .1rem .5rem; }
+  .funnel li { grid-template-columns: 1fr auto 3.2rem; gap: .1rem .5rem; }
   .funnel .bar { grid-column: 1 / -1; grid-row: 2; height: .5rem; }
   .tiles { grid-template-columns: 1fr 1fr; }
 }
