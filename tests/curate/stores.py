@@ -1,18 +1,15 @@
-"""Prepared stores to curate, made through the same parts as ``prepare`` makes them."""
+"""Prepared stores to curate."""
 
 import shutil
 from pathlib import Path
 
-import torch
-
-from video4spatial.data.origin import Origin, keep_origin
-from video4spatial.data.runs import unbroken_runs
-from video4spatial.data.sampled import Sampled, sampled_length
+from video4spatial.data.origin import Origin
 from video4spatial.data.source import Source, open_source
 from video4spatial.model.frozen import vae_fingerprint
 from video4spatial.model.latents import LatentCodec
-from video4spatial.schema import TIME_STRIDE
-from video4spatial.storage.scene_shards import SceneShards
+from video4spatial.prepare.runners import Runner
+from video4spatial.prepare.store import choose, prepare_store
+from video4spatial.prepare.work import Work
 
 ROOMS = {"tours": 1, "frames": 25, "width": 64, "height": 32, "difficulty": 0.1, "quality": 0.3, "rays": 2}
 
@@ -26,26 +23,10 @@ def prepared(
     size: tuple[int, int] = (64, 32),
     clip: int = 9,
 ) -> Path:
-    """A store of the unbroken runs of every unit of ``source``."""
+    """A store of every unit of ``source``."""
     where = source.root if source.kind == "rooms" else str(Path(source.root).resolve())
     origin = Origin(source.kind, where, dict(source.options), every, size, clip, str(model), vae_fingerprint(codec))
-    keep_origin(root, origin)
-    shards = SceneShards(root)
-    for unit in source.units:
-        scene = source.open(unit.unit_id)
-        for run in unbroken_runs(scene, 1 + (clip - 1) * every):
-            video = Sampled(run, every, *size)
-            frames = video.frames(range(len(video)))
-            stop = run.start + (sampled_length(len(run), every) - 1) * every + 1
-            tensors = {"video": codec.encode(frames).half(), "image": codec.encode_images(frames[::TIME_STRIDE]).half()}
-            if video.c2w is not None:
-                tensors["c2w"] = torch.as_tensor(video.c2w)
-            meta = {"source": unit.unit_id, "every": every, "frames": [run.start, stop]}
-            lens = video.intrinsics
-            shards.write(
-                video.video_id, video.environment_id, tensors, fps=video.fps, size=size, intrinsics=lens, meta=meta
-            )
-    shards.reindex()
+    prepare_store(Work(str(root), origin), choose(source), Runner(None, None))
     return root
 
 

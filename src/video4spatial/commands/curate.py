@@ -7,7 +7,17 @@ from contextlib import contextmanager
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from video4spatial.commands.labellers import Labelling, import_labelling, vlm_labelling
 from video4spatial.curate.annotations import require_annotations_name, write_annotations
@@ -42,12 +52,12 @@ def curate(options: argparse.Namespace) -> int:
 
 def label_and_encode(options: argparse.Namespace, store: PreparedStore) -> int:
     """Curate the store, which nobody else writes."""
-    if options.redo:
-        discard(store.layout)
-    labelling = vlm_labelling(options, store) if options.source is None else import_labelling(options, store)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    labelling = vlm_labelling(options, store, device) if options.source is None else import_labelling(options, store)
     codec = store.codec(options.model)
     codec.vae.to(device)
+    if options.redo:
+        discard(store.layout)
     curation = Curation(
         store,
         labelling.settings,
@@ -88,13 +98,24 @@ def watching(labelling: Labelling) -> Iterator[Watch]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}"),
+        _Questions(labelling),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("curating, videos", total=None, said="")
+        task = bar.add_task("curating, videos", total=None, clips=0)
 
-        def watch(done: int, total: int, clips: int, video_id: str) -> None:
-            said = f"{clips} clips; {labelling.asked} asked, {labelling.remembered} remembered; {video_id}"
-            bar.update(task, completed=done, total=total, said=said)
+        def watch(done: int, total: int, clips: int) -> None:
+            bar.update(task, completed=done, total=total, clips=clips)
 
         yield watch
+
+
+class _Questions(ProgressColumn):
+    """What has been asked so far, in the middle of a video too."""
+
+    def __init__(self, labelling: Labelling) -> None:
+        super().__init__()
+        self._labelling = labelling
+
+    def render(self, task: Task) -> Text:
+        asked, remembered = self._labelling.asked, self._labelling.remembered
+        return Text(f"{task.fields['clips']:,} clips; {asked:,} asked, {remembered:,} remembered")

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from video4spatial.curate.annotated import AnnotationOracle
 from video4spatial.curate.exchange import imported
@@ -34,12 +34,19 @@ class Labelling:
     label: Labeller
     lists_everything: bool = True
     unplaced: tuple[str, ...] = ()
-    asked: int = 0
-    remembered: int = 0
+    askers: list[Asker] = field(default_factory=list)
+
+    @property
+    def asked(self) -> int:
+        return sum(asker.asked for asker in self.askers)
+
+    @property
+    def remembered(self) -> int:
+        return sum(asker.remembered for asker in self.askers)
 
 
-def vlm_labelling(options: argparse.Namespace, store: PreparedStore) -> Labelling:
-    """By a VLM, or by the oracle of the store's kind.
+def vlm_labelling(options: argparse.Namespace, store: PreparedStore, device: str) -> Labelling:
+    """By a VLM (``device``: where a local one goes), or by the oracle of the store's kind.
 
     Raises:
         InputError: there is no oracle for such a store; the VLM's options cannot be used.
@@ -50,17 +57,14 @@ def vlm_labelling(options: argparse.Namespace, store: PreparedStore) -> Labellin
             f"--vlm oracle: a store of {kind} carries no annotation to answer from (only "
             f"{', '.join(ORACLES)} do): take server or local"
         )
-    vlm = None if options.vlm == "oracle" else _asked(options)
+    vlm = None if options.vlm == "oracle" else _asked(options, device)
     settings = _settings(options, f"{kind} oracle" if vlm is None else vlm.identity, options.clip_frames)
     cache = AnswerCache(store.layout.answers)
 
     def label(look: StoredLook) -> SceneLabels:
         asker = Asker(vlm or ORACLES[kind]([look]), cache)
-        try:
-            return label_scene(look, asker, settings.selection, settings.coordinates, settings.described_frames)
-        finally:
-            labelling.asked += asker.asked
-            labelling.remembered += asker.remembered
+        labelling.askers.append(asker)
+        return label_scene(look, asker, settings.selection, settings.coordinates, settings.described_frames)
 
     labelling = Labelling(settings, label)
     return labelling
@@ -91,11 +95,11 @@ def _settings(options: argparse.Namespace, identity: str, clip_frames: int) -> C
     )
 
 
-def _asked(options: argparse.Namespace) -> VLM:
+def _asked(options: argparse.Namespace, device: str) -> VLM:
     if options.vlm == "local":
         from video4spatial.vlm.local import LocalVLM
 
-        return LocalVLM(options.vlm_model, device=options.device or "cpu", max_tokens=options.max_tokens)
+        return LocalVLM(options.vlm_model, device=device, max_tokens=options.max_tokens)
     from video4spatial.vlm.server import ServerVLM
 
     key = "EMPTY" if options.key_variable is None else os.environ.get(options.key_variable)

@@ -19,7 +19,7 @@ from video4spatial.schema import DEFAULT_SCENE, Box
 
 _MOST_HIDDEN = 0.5
 _NAMED = 3  # objects in a scene's description
-_BUILDING = {"wall", "floor", "ceiling"}
+_BUILDING = {"wall", "floor", "ceiling", "skirting board", "baseboard"}
 _NO_THINGS = {"", "object", "objects", "remove", "split", "unknown", "person", "reflection"}
 
 

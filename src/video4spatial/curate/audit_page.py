@@ -167,9 +167,9 @@ def _fates(report: Report) -> list[tuple[str, int]]:
     """Counts by ``Look.fate``."""
     funnel = report.funnel
     return [
-        *((f"list {name}", count) for name, count in funnel.objects.items()),
+        *((f"answer: {name}", count) for name, count in funnel.objects.items()),
         *((str(name), count) for name, count in funnel.drops.items()),
-        *((f"description {name}", count) for name, count in funnel.descriptions.items()),
+        *((f"description: {name}", count) for name, count in funnel.descriptions.items()),
     ]
 
 

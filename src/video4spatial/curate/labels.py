@@ -59,10 +59,10 @@ class Look:
     def fate(self) -> str:
         """In a word or two, as funnels and audits call it."""
         if self.objects is not Outcome.FOUND:
-            return f"list {self.objects}"
+            return f"answer: {self.objects}"
         if self.drop is not None:
             return str(self.drop)
-        return "kept" if self.kept else f"description {self.description}"
+        return "kept" if self.kept else f"description: {self.description}"
 
 
 @dataclass

@@ -14,6 +14,8 @@ from video4spatial.curate.select import Drop
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json
 
+_LEFT_OUT_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -82,7 +84,7 @@ class Report:
         rows.append(("objects found", objects[Outcome.FOUND], 0))
         rows += [(str(name), drops[name], 1) for name in Drop if drops[name]]
         rows.append(("clips to describe", described.total(), 0))
-        rows += [(f"answer: {n}", described[n], 1) for n in Outcome if described[n] and n != Outcome.FOUND]
+        rows += [(f"description: {n}", described[n], 1) for n in Outcome if described[n] and n != Outcome.FOUND]
         rows.append(("clips kept", self.funnel.kept, 0))
         return rows
 
@@ -95,8 +97,11 @@ class Report:
         if shown:
             more = len(self.categories) - 8
             lines.append(f"{len(self.categories)} categories: {shown}" + (f" and {more} more" if more > 0 else ""))
-        lines += [f"skipped {one.video_id}: {one.reason}" for one in self.skipped]
-        lines += [f"not imported: {line}" for line in self.unplaced]
+        left_out = [f"skipped {one.video_id}: {one.reason}" for one in self.skipped]
+        left_out += [f"not imported: {line}" for line in self.unplaced]
+        lines += left_out[:_LEFT_OUT_SHOWN]
+        if len(left_out) > _LEFT_OUT_SHOWN:
+            lines.append(f"and {len(left_out) - _LEFT_OUT_SHOWN} more: curation-report.json names them all")
         return "\n".join(lines)
 
 

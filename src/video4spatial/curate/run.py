@@ -2,6 +2,7 @@
 on; the store in the end is the one of a run that was not."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -31,7 +32,7 @@ Labeller = Callable[[StoredLook], SceneLabels]
 class Watch(Protocol):
     """Is told how far a run is."""
 
-    def __call__(self, done: int, total: int, clips: int, video_id: str) -> None: ...
+    def __call__(self, done: int, total: int, clips: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Curation:
         layout = self.store.layout
         keep_settings(layout.curation, self.settings)
         shards = SceneShards(layout.clips)
-        shards.sweep()
+        _sweep(layout)
         skipped, clips = list[Skipped](), 0
-        for done, (row, outcome) in enumerate(self._all(shards), 1):
+        for done, outcome in enumerate(self._all(shards), 1):
             if isinstance(outcome, Skipped):
                 if self.strict:
                     raise InputError(f"{outcome.video_id}: {outcome.reason}")
@@ -74,7 +75,7 @@ class Curation:
             else:
                 clips += outcome
             if watch is not None:
-                watch(done, len(self.store.rows), clips, row.video_id)
+                watch(done, len(self.store.rows), clips)
         layout.clips.mkdir(parents=True, exist_ok=True)
         shards.reindex()
         labels = all_labels(layout, (row.video_id for row in self.store.rows), self.settings.fingerprint)
@@ -84,8 +85,8 @@ class Curation:
         write_json(layout.curation_report, report.record())
         return report
 
-    def _all(self, shards: SceneShards) -> Iterator[tuple[StoredVideo, int | Skipped]]:
-        """Each stored video with its number of clips; a unit of the source is opened once, and only if it must be."""
+    def _all(self, shards: SceneShards) -> Iterator[int | Skipped]:
+        """The number of clips of each stored video; a unit of the source is opened once, and only if it must be."""
         for unit, group in groupby(self.store.rows, lambda row: row.meta["source"]):
             rows = list(group)
             missing = [row for row in rows if not self._is_done(shards, row) and not self._too_short(row)]
@@ -96,7 +97,7 @@ class Curation:
                 except BadScene as error:
                     scene = Skipped(unit, str(error))
             for row in rows:
-                yield row, self._one(shards, row, scene)
+                yield self._one(shards, row, scene)
 
     def _one(self, shards: SceneShards, row: StoredVideo, scene: Scene | Skipped | None) -> int | Skipped:
         layout = self.store.layout
@@ -138,6 +139,14 @@ class Curation:
         return row.frames < self.settings.clip_frames
 
 
+def _sweep(layout: StoreLayout) -> None:
+    """Remove what killed writers left half written; nobody else writes the store now."""
+    SceneShards(layout.root).sweep()
+    SceneShards(layout.clips).sweep()
+    for path in layout.labels.glob(".tmp-*"):
+        path.unlink(missing_ok=True)
+
+
 def write_absent(path: Path, labels: Sequence[SceneLabels], per_environment: int) -> int:
     """Write absent-object examples, one JSON object a line; how many."""
     examples = absent_examples(labels, per_environment)
@@ -151,8 +160,6 @@ def discard(layout: StoreLayout) -> None:
 
     Clips go before labels, and the settings last: what a kill leaves is of the old settings still.
     """
-    import shutil
-
     for folder in (layout.clips, layout.labels):
         if folder.is_dir():
             shutil.rmtree(folder)
