@@ -56,7 +56,8 @@ class ClipAnnotation:
 
 
 _TYPES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-SCHEMA = pa.schema([(field.name, _TYPES[field.type]) for field in fields(ClipAnnotation)])
+_COLUMNS: dict[str, Any] = {field.name: field.type for field in fields(ClipAnnotation)}
+SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in _COLUMNS.items()])
 
 
 def require_annotations_name(path: str | Path) -> None:
@@ -142,13 +143,13 @@ def _annotation(row: Any, where: str) -> ClipAnnotation:
     if missing:
         raise InputError(f"{where} has no {', '.join(missing)}: export it again")
     values = {}
-    for field in fields(ClipAnnotation):
-        value = row[field.name]
-        if field.type is float and isinstance(value, int) and not isinstance(value, bool):
+    for name, kind in _COLUMNS.items():
+        value = row[name]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if type(value) is not field.type:
-            raise InputError(f"{where}: {field.name} is {value!r:.80}, which is not {field.type.__name__}: mend it")
-        values[field.name] = value
+        if type(value) is not kind:
+            raise InputError(f"{where}: {name} is {value!r:.80}, which is not {kind.__name__}: mend it")
+        values[name] = value
     one = ClipAnnotation(**values)
     if not (0 <= one.start < one.stop and one.every >= 1 and (one.stop - 1 - one.start) % one.every == 0):
         raise InputError(f"{where}: frames {one.start} to {one.stop} by {one.every} are no clip: mend it")

@@ -67,9 +67,10 @@ def _sampled(
     """A sample of the clips, in order, and of the dropped frames of each fate."""
     by_fate: dict[str, list[_Example]] = {}
     for row in store.rows:
-        found = labels.get(row.video_id)
-        for look in found.looks if found is not None else ():
-            by_fate.setdefault(look.fate, []).append(_Example(row, found, look))
+        if row.video_id in labels:
+            found = labels[row.video_id]
+            for look in found.looks:
+                by_fate.setdefault(look.fate, []).append(_Example(row, found, look))
 
     def some(fate: str, count: int) -> list[_Example]:
         """By chance, but a second of one video and label only when there is one of each: neighbours look alike."""

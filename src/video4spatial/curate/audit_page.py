@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from video4spatial import __version__
 from video4spatial.curate.audit_style import STYLE
 from video4spatial.curate.labels import Look, SceneLabels
 from video4spatial.curate.report import Report
@@ -62,7 +61,7 @@ def page(
 <p class="lead">Grounding clips from {_e(origin.kind)}, labelled by {_e(settings.get("vlm", "nobody yet"))}.</p>
 {_tiles(report)}{note}</header>
 {"".join(sections)}
-<footer>video4spatial {_e(__version__)}</footer>
+<footer>The store was prepared by video4spatial {_e(origin.version)}.</footer>
 </main></body></html>
 """
 

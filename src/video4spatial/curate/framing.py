@@ -30,6 +30,15 @@ class Framing:
         width, height = (max(1, round(side * shrink)) for side in crop[2:])
         return cls(source, stored, crop, (width, height))
 
+    def record(self) -> dict[str, list[int]]:
+        """As JSON; the crop follows from the sizes."""
+        return {"source": list(self.source), "stored": list(self.stored), "look": list(self.look)}
+
+    @classmethod
+    def from_record(cls, record: dict[str, list[int]]) -> "Framing":
+        (width, height), (wide, high), (a, b) = (record[name] for name in ("source", "stored", "look"))
+        return cls((width, height), (wide, high), centre_crop(width, height, wide, high), (a, b))
+
     @classmethod
     def whole(cls, size: tuple[int, int]) -> "Framing":
         """Frames that are stored and looked at as they are."""

@@ -1,7 +1,6 @@
 """``labels/<video_id>.json``: what was found in a stored video, whole, as JSON that is read back strictly."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def to_record(labels: SceneLabels) -> dict[str, Any]:
         "clip_frames": labels.clip_frames,
         "every": labels.every,
         "size": list(labels.size),
-        "framing": None if labels.framing is None else asdict(labels.framing),
+        "framing": None if labels.framing is None else labels.framing.record(),
         "labels": sorted(labels.labels),
         "counts": funnel.record(),
         "clips": [look.frame for look in labels.looks if look.kept],
@@ -70,7 +69,7 @@ def from_record(record: Any) -> SceneLabels:
         (int(width), int(height)),
         tuple(_look(look) for look in record["looks"]),
         frozenset(map(str, record["labels"])),
-        None if framing is None else Framing(**{name: tuple(map(int, sides)) for name, sides in framing.items()}),
+        None if framing is None else Framing.from_record(framing),
     )
 
 
