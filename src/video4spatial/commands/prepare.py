@@ -26,6 +26,7 @@ from video4spatial.schema import InputError, require_4k_plus_1, require_size
 SOME_BAD = 3  # exit code: the run went through, but not all of it is sound
 PAPER_SIZE = (416, 256)
 _NAMES_SHOWN = 5
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}  # as print would
 
 
 def prepare(options: argparse.Namespace, size: tuple[int, int] | None) -> int:
@@ -183,7 +184,9 @@ def _with_progress(work: Work, chosen: Chosen, runner: Runner, strict: bool) -> 
             finished += report.frames
             bar.update(row, advance=1, frames=finished)
             if report.reason is not None:
-                bar.console.print(f"bad: {report.unit_id}: {report.reason}", markup=False, highlight=False)
+                bar.console.print(
+                    f"bad: {report.unit_id}: {report.reason}", markup=False, highlight=False, soft_wrap=True
+                )
 
         return prepare_store(work, chosen, runner, strict, begun, reported, at)
 

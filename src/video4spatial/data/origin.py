@@ -38,6 +38,10 @@ class Origin:
     leave_out: tuple[str, ...] = ()
     version: str = __version__
 
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise InputError(f"every is {self.every}: give at least 1, 3 for every third frame")
+
     def source(self, frames_only: bool = False) -> Source:
         """The source, as ``open_source`` gives it."""
         return open_source(self.kind, self.root, self.options, frames_only)
