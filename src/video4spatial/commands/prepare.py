@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from video4spatial import __version__
 from video4spatial.data.origin import Origin
 from video4spatial.data.source import RoomOptions, Source, open_source
 from video4spatial.model.frozen import frozen_vae, native_size, vae_fingerprint
@@ -76,6 +77,7 @@ def _origin(options: argparse.Namespace, source: Source, size: tuple[int, int], 
         fingerprint=fingerprint,
         only=None if options.only is None else read_environments(options.only),
         leave_out=() if options.leave_out is None else read_environments(options.leave_out),
+        version=__version__,
     )
 
 
