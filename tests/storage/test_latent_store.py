@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from video4spatial.schema import InputError, Intrinsics
@@ -77,7 +78,7 @@ def test_scattered_reads(tmp_path):
 def test_latent_frames_lie_together(tmp_path):
     """[F, C, h, w] in the shard, so a scattered latent frame is one contiguous read."""
     store = store_of(tmp_path, 1)
-    with module.safe_open(store.layout.shard(0), framework="pt") as shard:
+    with safe_open(store.layout.shard(0), framework="pt") as shard:
         assert shard.get_slice("v0/video").get_shape() == [5, 4, 2, 3]
         assert shard.get_tensor("v0/video").equal(video(0)["video"].transpose(0, 1))
 
@@ -339,4 +340,4 @@ def test_open_shards_are_bounded(tmp_path, monkeypatch):
     store = store_of(tmp_path, 5, shard_bytes=1)
     for seed in (0, 1, 2, 3, 4, 0):
         assert store.read(f"v{seed}", "video").equal(video(seed)["video"])
-        assert len(store._handles) <= 2
+        assert len(store._shards) <= 2

@@ -1,5 +1,7 @@
-"""Which environments train and which are held out: whole environments, never clips or videos of one (paper, Section 4.1:
-18 held-out scenes). A split is a text file with one environment id a line; ``#`` begins a comment."""
+"""Which environments train and which are held out: whole environments, never clips or videos of one.
+
+Paper, Section 4.1: 18 held-out scenes. A split is a text file with one environment id a line; ``#`` begins a comment.
+"""
 
 import hashlib
 from collections.abc import Collection, Iterable
