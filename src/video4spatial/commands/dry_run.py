@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from video4spatial.data.dataset import ExampleSampler, WindowConfig, open_store
+from video4spatial.data.dataset import ExampleSampler, WindowConfig
+from video4spatial.data.latent_videos import open_store
 from video4spatial.model.cost import SequenceShape, TransformerShape, training_estimate
 from video4spatial.model.hub import is_on_hub
 from video4spatial.model.load import resolve_part, small_transformer

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video4spatial.data.ahead import ReadAhead
-from video4spatial.data.dataset import Batch, ExampleSampler, LatentVideo, open_stores
+from video4spatial.data.dataset import Batch, ExampleSampler
+from video4spatial.data.latent_videos import LatentVideo, open_stores
 from video4spatial.model.frozen import frozen_folder, frozen_vae, text_parts
 from video4spatial.schema import InputError
 from video4spatial.storage.texts import TextStore
