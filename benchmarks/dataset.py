@@ -2,11 +2,15 @@
 
     python benchmarks/dataset.py --out benchmarks/results/dataset.json
 
-The paper's shape: context of 42 latents and a target of 46, each 48x16x26 in half precision (416x256 video), 3.5 MB read
-an example. The store is made in a temporary folder and holds random latents, which cost to read what real ones do: posed
-videos of 800 latents, two an environment, and grounding clips cut from them (``--ended``: instead videos that end at an
-object, which versions without clips read as well). "warm": in the page cache. "cold": the system is asked to drop the
-files from its cache before each pass; what a host of this machine keeps is out of reach. Batches are made, not used.
+The paper's shape: context of 42 latents and a target of 46, each 48x16x26 in half precision (416x256 video), 3.5 MB
+read an example. The store is made in a temporary folder and holds random latents, which cost to read what real ones do:
+posed videos of 800 latents, two an environment, and grounding clips cut from them (``--ended``: instead videos that
+end at an object, which versions without clips read as well). Batches are made, not used. "warm": in the page cache.
+"cold": the system is asked to drop the files from its cache before each pass; what a host of this machine keeps is out
+of reach.
+
+"a second" is by the clock, "a processor second" by the processor time of all threads, which tells more where the
+machine does other work as well ("load").
 """
 
 import argparse
@@ -71,37 +75,40 @@ def drop_from_cache(root: Path) -> None:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def one_pass(sampler: Any, batch: int, threads: int, examples: int, first: int) -> float:
-    """Seconds for ``examples`` examples in batches, the next ones read ahead by ``threads`` threads."""
+def one_pass(sampler: Any, batch: int, threads: int, examples: int, first: int) -> tuple[float, float]:
+    """Seconds and processor seconds for ``examples`` examples in batches, read ahead by ``threads`` threads."""
     from video4spatial.data.ahead import ReadAhead
 
     def following(step: int) -> Iterator[int]:
         return count(step + 1)
 
     ahead: Any = ReadAhead(lambda step: sampler.batch(step, batch), following, readers=threads, ahead=2 * threads)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     for step in range(first, first + examples // batch):
         ahead(step)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - began, time.process_time() - worked
     ahead.close()
     return seconds
 
 
 def measure(sampler: Any, root: Path, batch: int, threads: int, examples: int, repeats: int, cold: bool) -> dict:
-    rates = []
+    seconds = []
     for repeat in range(repeats + 1):
         if cold:
             drop_from_cache(root)
-        seconds = one_pass(sampler, batch, threads, examples, repeat * examples)
-        rates.append(examples / seconds)
-    rates = rates[1:]  # the first pass warms up
+        seconds.append(one_pass(sampler, batch, threads, examples, repeat * examples))
+    rates, worked = (
+        [examples / part for part in parts] for parts in zip(*seconds[1:], strict=True)
+    )  # the first: warm-up
     bytes_read = (CONTEXT + TARGET) * GRID[0] * GRID[1] * GRID[2] * 2
     median = statistics.median(rates)
     return {
         "threads": threads,
         "batch": batch,
         "cache": "cold" if cold else "warm",
+        "load": round(os.getloadavg()[0], 1),
         "examples_a_second": {"min": round(min(rates)), "median": round(median), "max": round(max(rates))},
+        "examples_a_processor_second": round(statistics.median(worked)),
         "gigabytes_a_second": round(median * bytes_read / 1e9, 2),
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -129,7 +130,7 @@ class StoreVideo:
         self.grid = (channels, rows, columns)
         self._has = row.tensors.keys()
 
-    @property
+    @cached_property
     def dtype(self) -> torch.dtype:
         return self.store.dtype(self.video_id, "video")
 

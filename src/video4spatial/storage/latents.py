@@ -234,10 +234,10 @@ class LatentStore:
     @contextmanager
     def _naming(self, row: StoredVideo) -> Iterator[None]:
         """What is wrong with a video's shard, in the user's terms."""
-        path = self.layout.shards / row.shard
         try:
             yield
         except (DamagedShard, OSError) as error:
+            path = self.layout.shards / row.shard
             how = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({error})"
             remedy = "restore it, or remove the store and encode its videos again"
             raise InputError(f"{path} is {how}: {remedy}") from None
