@@ -158,8 +158,8 @@ class ExampleChooser:
                 what = f"{clip.latents} latents, the last {clip.tail_latents} of them box tail"
                 without = "" if tail else ", which window.tail=false leaves out"
                 raise InputError(
-                    f"clip {clip.video_id!r} has {what}{without}: set window.target={self._end(clip)} (it is {target}), "
-                    "or curate clips of that length"
+                    f"clip {clip.video_id!r} has {what}{without}: set window.target={self._end(clip)} (it is "
+                    f"{target}), or curate clips of that length"
                 )
 
     def _with_context(self, pool: list[LatentVideo], task: str) -> list[LatentVideo]:

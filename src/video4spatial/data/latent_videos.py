@@ -156,6 +156,13 @@ class StoreVideo:
         )
 
 
+def index_rows(root: str | Path) -> list[StoredVideo]:
+    """The index's rows of the store at ``root``: its videos, then the clips cut from them (if it has been curated)."""
+    clips = StoreLayout(Path(root)).clips
+    stores = [root, clips] if StoreLayout(clips).index.is_file() else [root]
+    return [row for store in stores for row in LatentStore(store)]
+
+
 def open_store(root: str, preload: bool = True) -> list[LatentVideo]:
     """Every video of the store at ``root``, then every clip cut from them, each in its index's order; read into memory
     if ``preload``.

@@ -11,15 +11,17 @@ from typing import Any
 
 from rich.progress import Progress
 
+from video4spatial.data.latent_videos import index_rows
 from video4spatial.data.rooms import training_videos
 from video4spatial.data.scene import AnnotatedVideo
 from video4spatial.model.frozen import frozen_vae, text_parts
 from video4spatial.model.instruction import encode_text
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json, write_json
-from video4spatial.storage.latents import LatentStore, LatentWriter
+from video4spatial.storage.latents import LatentWriter
 from video4spatial.storage.texts import TextWriter
 from video4spatial.train.config import TransformerRun
+from video4spatial.train.leaks import require_no_leak
 from video4spatial.train.loop import choose_device
 from video4spatial.train.stream import RoomPool, encode_video, fingerprint, keep_video
 
@@ -33,6 +35,8 @@ def precompute(config: TransformerRun, root: Path, show_progress: bool = True) -
     A run on rooms has its ``stream.pool`` rooms rendered and encoded. A run on stores brings its own latents, and only
     the sentences in them are encoded. What is there already is kept, so that a run that was stopped goes on.
     """
+    if config.data is not None:
+        require_no_leak(config.data)
     videos = 0 if config.data is not None else precompute_rooms(config, root, show_progress)
     tokenizer, text_encoder = text_parts(config.frozen_parts, config.precision)
     text_encoder.to(choose_device(config.device))
@@ -87,7 +91,7 @@ def _require_origin(root: Path, origin: dict[str, Any]) -> None:
 
 
 def precompute_text(root: str | Path, tokenizer: Any, text_encoder: Any, show_progress: bool = True) -> int:
-    """Encode the sentences of the store's videos that are not encoded yet, and the empty one; how many were added."""
+    """Encode the sentences of the store's videos and clips, and the empty one, that are not yet; how many were added."""
     with TextWriter(root) as writer, Progress(disable=not show_progress) as progress:
         new = [sentence for sentence in sorted(_sentences(root)) if sentence not in writer]
         row = progress.add_task("encoding sentences", total=len(new))
@@ -101,7 +105,7 @@ def precompute_text(root: str | Path, tokenizer: Any, text_encoder: Any, show_pr
 
 def _sentences(root: str | Path) -> set[str]:
     def told() -> Iterator[str]:
-        for row in LatentStore(root):
+        for row in index_rows(root):
             yield from row.meta.get("sentences", ())
 
     return {"", *told()}
