@@ -81,7 +81,7 @@ class Shard:
             raise ValueError(f"{len(rows)} rows of {entry} do not fit into {out.dtype} {tuple(out.shape)}")
         if not out.numel():
             return
-        view = memoryview(out.view(-1).view(torch.uint8).numpy()).cast("B")
+        view = out.view(-1).view(torch.uint8).numpy().data
         firsts = np.concatenate(([0], np.flatnonzero(np.diff(rows) != 1) + 1))
         sources = (entry.offset + rows[firsts] * entry.row_bytes).tolist()
         places = [*(firsts * entry.row_bytes).tolist(), len(view)]

@@ -32,8 +32,8 @@ def require_no_leak(data: StoreConfig) -> None:
             )
         if leaked := sorted(training & named.keys()):
             raise InputError(
-                f"{root} holds {_told(leaked)}, for evaluation ({named[leaked[0]]}, data.evaluation): prepare the store "
-                "to train on anew without (--leave-out)"
+                f"{root} holds {_told(leaked)}, for evaluation ({named[leaked[0]]}, data.evaluation): prepare the "
+                "store to train on anew without (--leave-out)"
             )
         if data.evaluation is None and (chosen := sorted(training & prepared_only(root))):
             raise InputError(
@@ -43,9 +43,9 @@ def require_no_leak(data: StoreConfig) -> None:
             )
         if shared := sorted(training & validated.keys()):
             raise InputError(
-                f"{root} holds {_told(shared)}, which data.validation ({validated[shared[0]]}) holds as well: a run is "
-                "judged by environments it does not train in; prepare them apart (--leave-out, --only), or leave data.validation "
-                "out and let data.held_out choose"
+                f"{root} holds {_told(shared)}, which data.validation ({validated[shared[0]]}) holds as well: a run "
+                "is judged by environments it does not train in; prepare them apart (--leave-out, --only), or leave "
+                "data.validation out and let data.held_out choose"
             )
 
 

@@ -91,7 +91,7 @@ def _require_origin(root: Path, origin: dict[str, Any]) -> None:
 
 
 def precompute_text(root: str | Path, tokenizer: Any, text_encoder: Any, show_progress: bool = True) -> int:
-    """Encode the sentences of the store's videos and clips, and the empty one, that are not yet; how many were added."""
+    """Encode the sentences of the store's videos and clips, and the empty one, that lack it; how many were added."""
     with TextWriter(root) as writer, Progress(disable=not show_progress) as progress:
         new = [sentence for sentence in sorted(_sentences(root)) if sentence not in writer]
         row = progress.add_task("encoding sentences", total=len(new))
