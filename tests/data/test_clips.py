@@ -1,6 +1,7 @@
 """Grounding from clips: the target is the clip, its context is of the video around it, and shows none of its frames."""
 
 import dataclasses
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -165,3 +166,33 @@ def test_precisions_that_differ_meet_without_loss(store):
     batch = ExampleSampler([*found, clip], WINDOW).batch(0, 4)
     assert batch.target.dtype == torch.float32
     assert batch.target[:, 0].unique().tolist() == [torch.tensor(0.1, dtype=torch.float16).bfloat16().item()]
+
+
+def _digest(sampler, results):
+    results.put([float(sampler.batch(step, 2).target.double().sum()) for step in range(3)])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_draw_the_same(videos, method):
+    sampler = ExampleSampler(videos, dataclasses.replace(WINDOW, navigation=0.5), 3)
+    expected = [float(sampler.batch(step, 2).target.double().sum()) for step in range(3)]  # shards are open here
+    context = multiprocessing.get_context(method)
+    results = context.Queue()
+    process = context.Process(target=_digest, args=(sampler, results))
+    process.start()
+    assert results.get(timeout=60) == expected
+    process.join(60)
+
+
+def test_a_damaged_or_missing_shard_is_named_by_whoever_reads_it(tmp_path):
+    root = make_curated(tmp_path)
+    sampler = ExampleSampler(open_store(str(root), preload=False), WINDOW)
+    clips = root / "clips" / "shards"
+    for file in clips.iterdir():
+        file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"clips/shards/(walk|alone).safetensors is damaged"):
+        sampler.batch(0, 1)
+    for file in clips.iterdir():
+        file.unlink()
+    with pytest.raises(InputError, match=r"clips/shards/(walk|alone).safetensors is missing"):
+        sampler.batch(0, 1)

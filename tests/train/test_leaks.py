@@ -93,6 +93,9 @@ def test_training_precomputing_and_dry_runs_end_at_the_start(stored_run, tmp_pat
     with pytest.raises(InputError, match="holds environment room3"):
         TransformerTask(dataclasses.replace(stored_run, data=data))
     settings = ["--set", f"data.roots={root}", "--set", f"data.evaluation={held}"]
-    for command in (["train", "grounding:tiny", "--dry-run", "--gpus", "1"], ["precompute", "grounding:tiny", "--out", root]):
+    for command in (
+        ["train", "grounding:tiny", "--dry-run", "--gpus", "1"],
+        ["precompute", "grounding:tiny", "--out", root],
+    ):
         assert main([*command, *settings]) == 2
         assert "holds environment room3, for evaluation" in capsys.readouterr().err

@@ -17,10 +17,7 @@ def split_stores(roots: list[str], count: int, seed: int, out: str | None, given
     """
     rows = [row for root in roots for row in index_rows(root)]
     environments = sorted({row.environment_id for row in rows})
-    if given is not None:
-        chosen = read_split(given, known=environments)
-    else:
-        chosen = held_out(environments, count, seed)
+    chosen = held_out(environments, count, seed) if given is None else read_split(given, known=environments)
     if len(chosen) == len(environments):
         raise InputError(f"{given} holds out all {len(environments)} environments: leave some to train on")
     if out is not None:

@@ -73,10 +73,11 @@ class ExampleSampler:
 def read_batch(choices: Sequence[Choice]) -> Batch:
     """Read what was chosen: examples with targets of one length, and contexts of one length."""
     first, count = choices[0], len(choices)
-    dtype = reduce(torch.promote_types, {video.dtype for choice in choices for video in (choice.video, choice.source)})
-    (channels, *grid), length = first.video.grid, first.stop - first.start
-    context = torch.empty(count, len(first.context), channels, *grid, dtype=dtype)
-    target = torch.empty(count, length, channels, *grid, dtype=dtype)
+    dtypes = {video.dtype() for choice in choices for video in (choice.video, choice.source)}
+    dtype = reduce(torch.promote_types, dtypes)
+    (channels, rows, columns), length = first.video.grid, first.stop - first.start
+    context = torch.empty(count, len(first.context), channels, rows, columns, dtype=dtype)
+    target = torch.empty(count, length, channels, rows, columns, dtype=dtype)
     for row, choice in enumerate(choices):
         choice.source.read_into("video", choice.context, context[row])
         _read_target(choice, target[row])
@@ -84,7 +85,7 @@ def read_batch(choices: Sequence[Choice]) -> Batch:
         rearrange(context, "B F C h w -> B C F h w"),
         torch.as_tensor(np.stack([choice.context for choice in choices])).long(),
         rearrange(target, "B F C h w -> B C F h w"),
-        _cameras(choices, (length, *grid)),
+        _cameras(choices, (length, rows, columns)),
         [choice.sentence for choice in choices],
         [choice.id for choice in choices],
     )

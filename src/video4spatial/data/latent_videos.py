@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -34,7 +33,6 @@ class LatentVideo(Protocol):
         sentences: what may be said to be grounded at its end; empty for a video that ends at nothing.
         clip_of: for a grounding clip, whose first latent is that of a single frame, what it was cut from; None for a
             video of its own.
-        dtype: precision of the latents.
         grid: channels, rows and columns of a latent.
     """
 
@@ -48,9 +46,6 @@ class LatentVideo(Protocol):
     size: tuple[int, int]
 
     @property
-    def dtype(self) -> torch.dtype: ...
-
-    @property
     def grid(self) -> tuple[int, int, int]: ...
 
     @property
@@ -60,6 +55,10 @@ class LatentVideo(Protocol):
 
     def poses(self, start: int, stop: int) -> Float[np.ndarray, "T 4 4"]:
         """The poses of frames ``[start, stop)``, of a video that is posed."""
+        ...
+
+    def dtype(self) -> torch.dtype:
+        """The precision of the latents; a method, since a store's video must look into its shard."""
         ...
 
     def read_into(self, name: str, indices: Sequence[int] | np.ndarray, out: Float[Tensor, "F C h w"]) -> None:
@@ -90,10 +89,6 @@ class MemoryVideo:
         self.sentences, self.tail_latents, self.clip_of = sentences, tail_latents, clip_of
 
     @property
-    def dtype(self) -> torch.dtype:
-        return self.tensors["video"].dtype
-
-    @property
     def grid(self) -> tuple[int, int, int]:
         channels, _, rows, columns = self.tensors["video"].shape
         return channels, rows, columns
@@ -105,6 +100,9 @@ class MemoryVideo:
     def poses(self, start: int, stop: int) -> Float[np.ndarray, "T 4 4"]:
         assert self.c2w is not None
         return self.c2w[start:stop]
+
+    def dtype(self) -> torch.dtype:
+        return self.tensors["video"].dtype
 
     def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Float[Tensor, "C F h w"]:
         """Latents of "video" or "image"."""
@@ -128,11 +126,13 @@ class StoreVideo:
         self.posed = "c2w" in row.tensors and row.intrinsics is not None
         channels, _, rows, columns = row.tensors["video"]
         self.grid = (channels, rows, columns)
-        self._has = row.tensors.keys()
+        self._has = frozenset(row.tensors)
+        self._dtype: torch.dtype | None = None
 
-    @cached_property
     def dtype(self) -> torch.dtype:
-        return self.store.dtype(self.video_id, "video")
+        if self._dtype is None:
+            self._dtype = self.store.dtype(self.video_id, "video")
+        return self._dtype
 
     def poses(self, start: int, stop: int) -> Float[np.ndarray, "T 4 4"]:
         return self.store.read(self.video_id, "c2w", range(start, stop)).double().numpy()
@@ -176,7 +176,7 @@ def open_store(root: str, preload: bool = True) -> list[LatentVideo]:
     if StoreLayout(clips).index.is_file():
         cut = LatentStore(clips)
         videos += [_clip(store, StoreVideo(cut, row), clips) for row in cut]
-    return [video.in_memory() for video in videos] if preload else list(videos)
+    return [video.in_memory() if preload else video for video in videos]
 
 
 def _clip(store: LatentStore, clip: StoreVideo, where: Path) -> StoreVideo:
