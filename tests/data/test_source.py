@@ -47,15 +47,16 @@ def test_scannetpp(tmp_path, tiny_room):
         (scannetpp_tree.SCENE_ID, f"scannetpp-{scannetpp_tree.SCENE_ID}")
     ]
     assert everything.absent == ()
-    split = open_source("scannetpp", tmp_path, {"split": "nvs_sem_train", "objects": False})
+    split = open_source("scannetpp", tmp_path, {"split": "nvs_sem_train", "max_gap": 1}, frames_only=True)
     assert split.units == everything.units
     assert [unit.unit_id for unit in split.absent] == [scannetpp_tree.ABSENT_ID]
     assert "listed in splits/nvs_sem_train.txt but not in" in split.absent[0].reason
     assert split.options["poses"] == "arkit"
-    assert not {"depth", "objects"} & set(split.options)
+    assert split.options["objects"] is True
     scene = split.open(scannetpp_tree.SCENE_ID)
     assert isinstance(scene, Scene)
     assert scene.objects == []
+    assert scene.depth([0]) is None
     assert len(open_source("scannetpp", tmp_path, split.options).open(scannetpp_tree.SCENE_ID).objects) > 0
     with pytest.raises(BadScene, match="is not on disk"):
         split.open(scannetpp_tree.ABSENT_ID)
@@ -94,6 +95,10 @@ def test_what_no_source_is(tmp_path):
         open_source("kinect", tmp_path)
     with pytest.raises(InputError, match="rooms has no option 'fold': its options are tours, frames"):
         open_source("rooms", "0:1", {"fold": 1})
+    with pytest.raises(InputError, match="option tours of rooms is 'two': give int"):
+        open_source("rooms", "0:1", {"tours": "two"})
+    with pytest.raises(InputError, match=r"option fps of videos is True: give float \| None"):
+        open_source("videos", tmp_path, {"fps": True})
 
 
 @pytest.mark.parametrize(("frames", "every", "taken"), [(0, 3, 0), (1, 3, 1), (481, 3, 161), (480, 3, 157), (9, 1, 9)])

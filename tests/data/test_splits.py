@@ -49,15 +49,15 @@ def test_what_is_written_is_read(tmp_path_factory, names):
 
 def test_a_file_by_hand(tmp_path):
     path = tmp_path / "mine.txt"
-    path.write_bytes("\ufeff# mine\r\n\r\n  41048190   # the kitchen\r\nroom7\r\n".encode())
-    assert read_split(path) == ("41048190", "room7")
+    path.write_bytes("\ufeff# mine\r\n\r\n  41048190   # the kitchen\r\nmy flat\r\n".encode())
+    assert read_split(path) == ("41048190", "my flat")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a\nb\na\n", r"mine.txt, line 3: 'a' is on line 1 already"),
-        (b"a b\n", r"mine.txt, line 1: 'a b' has 2 words"),
+        (b"a, b\n", r"mine.txt, line 1: 1 of 1 ids belong to no environment here: a, b:"),
         (b"# nothing\n\n", r"mine.txt lists no environments"),
         (b"a\n\xff\xfe\n", r"mine.txt is not UTF-8 text \(byte 2\)"),
         (b"a\nz\ny\n", r"mine.txt, line 2: 2 of 3 ids belong to no environment here: z, y"),
@@ -75,3 +75,10 @@ def test_missing_files_and_folders(tmp_path):
         read_split(tmp_path / "none.txt")
     with pytest.raises(InputError, match="cannot be read"):
         read_split(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a#b", " a", "", "a\nb", "a\u2028b"])
+def test_ids_that_a_line_cannot_hold(tmp_path, name):
+    with pytest.raises(InputError, match="cannot stand in .*held.txt"):
+        write_split(tmp_path / "held.txt", ["fine", name], "comment")
+    assert not (tmp_path / "held.txt").exists()

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
+
+from beartype.door import is_bearable
 
 from video4spatial.data.arkitscenes import FOLDS, ARKitOptions, ARKitScenes
 from video4spatial.data.rooms import RoomScene, RoomsConfig
@@ -18,7 +20,6 @@ from video4spatial.schema import InputError
 
 KINDS = ("scannetpp", "arkitscenes", "rooms", "videos")
 EVERY = {"scannetpp": 3, "arkitscenes": 3, "rooms": 1, "videos": 3}  # the paper's interval; rooms are made sampled
-_UNSEEN = ("depth", "objects")  # what a reader may leave out: no latent depends on it
 
 Options = TypeVar("Options", ScanNetPPOptions, ARKitOptions, "RoomOptions", "VideoOptions")
 
@@ -73,8 +74,7 @@ class Source:
     """Scenes of one kind. Nothing is read of a scene before it is opened.
 
     Attributes:
-        kind, root, options: what ``open_source`` makes it of again; ``options`` are JSON-able and complete but for
-            "depth" and "objects", on which no stored frame depends.
+        kind, root, options: what ``open_source`` makes it of again; ``options`` are JSON-able and complete.
         every: the interval of frames to take unless another is asked for.
         units: what is on disk, in order. ``absent``: what is listed but is not.
     """
@@ -89,7 +89,7 @@ class Source:
         absent: Sequence[AbsentUnit] = (),
     ) -> None:
         self.kind, self.root, self.every = kind, root, EVERY[kind]
-        self.options = {name: value for name, value in options.items() if name not in _UNSEEN}
+        self.options = dict(options)
         self.units, self.absent = tuple(units), tuple(absent)
         self._open = open_unit
 
@@ -101,12 +101,15 @@ class Source:
         return self._open(unit_id)
 
 
-def open_source(kind: str, root: str | Path, options: Mapping[str, Any] | None = None) -> Source:
+def open_source(
+    kind: str, root: str | Path, options: Mapping[str, Any] | None = None, frames_only: bool = False
+) -> Source:
     """The source of a kind ("scannetpp", "arkitscenes", "rooms", "videos") at ``root``.
 
     ``root`` is the folder of the dataset or of the videos; for rooms a range of seeds, "0:16". ``options`` are those of
     the kind's reader (``ScanNetPPOptions``, ``ARKitOptions``, ``RoomOptions``, ``VideoOptions``), and for the two
-    datasets "split": a split file's name, or a fold.
+    datasets "split": a split file's name, or a fold. ``frames_only`` opens scenes without what only frames and poses do
+    not need, depth and objects: faster, and scenes in which just that is damaged are not bad.
 
     Raises:
         InputError: an unknown kind, option or split, or nothing of the kind is at ``root``.
@@ -114,13 +117,13 @@ def open_source(kind: str, root: str | Path, options: Mapping[str, Any] | None =
     if kind not in KINDS:
         raise InputError(f"there is no source {kind!r}: choose one of {', '.join(KINDS)}")
     makers = {"scannetpp": _scannetpp, "arkitscenes": _arkitscenes, "rooms": _rooms, "videos": _videos}
-    return makers[kind](str(root), dict(options or {}))
+    return makers[kind](str(root), dict(options or {}), frames_only)
 
 
-def _scannetpp(root: str, options: dict[str, Any]) -> Source:
+def _scannetpp(root: str, options: dict[str, Any], frames_only: bool) -> Source:
     split = options.pop("split", None)
     chosen = _options(ScanNetPPOptions, options, "scannetpp")
-    release = ScanNetPP(root, chosen)
+    release = ScanNetPP(root, dataclasses.replace(chosen, depth=False, objects=False) if frames_only else chosen)
     ids = release.scene_ids if split is None else release.split(split)
     absent = () if split is None else release.absent(split)
     reason = f"listed in splits/{split}.txt but not in {release.root / 'data'}: fetch it, or leave it out"
@@ -134,10 +137,10 @@ def _scannetpp(root: str, options: dict[str, Any]) -> Source:
     )
 
 
-def _arkitscenes(root: str, options: dict[str, Any]) -> Source:
+def _arkitscenes(root: str, options: dict[str, Any], frames_only: bool) -> Source:
     fold = options.pop("split", None)
     chosen = _options(ARKitOptions, options, "arkitscenes")
-    dataset = ARKitScenes(root, chosen)
+    dataset = ARKitScenes(root, dataclasses.replace(chosen, objects=False) if frames_only else chosen)
     if fold is not None and fold not in FOLDS:
         raise InputError(f"there is no fold {fold!r} in ARKitScenes: choose {' or '.join(FOLDS)}")
     videos = dataset.videos if fold is None else dataset.of_fold(fold)
@@ -156,11 +159,11 @@ def _arkitscenes(root: str, options: dict[str, Any]) -> Source:
     )
 
 
-def _rooms(root: str, options: dict[str, Any]) -> Source:
+def _rooms(root: str, options: dict[str, Any], frames_only: bool) -> Source:
     found = re.fullmatch(r"(\d+):(\d+)", root)
     if found is None or int(found[1]) >= int(found[2]):
         raise InputError(f"rooms {root!r}: give a range of seeds, for example 0:16 for the rooms 0 to 15")
-    chosen = _options(RoomOptions, {k: v for k, v in options.items() if k not in _UNSEEN}, "rooms")
+    chosen = _options(RoomOptions, options, "rooms")
     if chosen.tours < 1 or chosen.frames < 1:
         raise InputError(f"tours is {chosen.tours} and frames {chosen.frames}: give at least 1 of each")
     config = chosen.config
@@ -186,8 +189,8 @@ def _rooms(root: str, options: dict[str, Any]) -> Source:
     return Source("rooms", root, dataclasses.asdict(chosen), units, open_walk)
 
 
-def _videos(root: str, options: dict[str, Any]) -> Source:
-    chosen = _options(VideoOptions, {k: v for k, v in options.items() if k not in _UNSEEN}, "videos")
+def _videos(root: str, options: dict[str, Any], frames_only: bool) -> Source:
+    chosen = _options(VideoOptions, options, "videos")
     found = {video.path.name if video.path.is_dir() else video.path.stem: video for video in find_videos(root)}
 
     def open_video(unit_id: str) -> Scene:
@@ -204,4 +207,11 @@ def _options(kind: type[Options], given: Mapping[str, Any], name: str) -> Option
     unknown = [key for key in given if key not in known]
     if unknown:
         raise InputError(f"{name} has no option {unknown[0]!r}: its options are {', '.join(known)}")
+    kinds = get_type_hints(kind)
+    for key, value in given.items():
+        wanted = kinds[key]
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_bearable(value, wanted) and not (whole and is_bearable(float(value), wanted)):
+            told = getattr(wanted, "__name__", str(wanted)).replace("typing.", "")
+            raise InputError(f"option {key} of {name} is {value!r}: give {told}")
     return kind(**given)

@@ -29,7 +29,17 @@ def held_out(environments: Iterable[str], count: int, seed: int = 0) -> tuple[st
 
 
 def write_split(path: str | Path, environments: Iterable[str], comment: str) -> None:
-    """Write a split: ``comment`` (one line or several) above, then one id a line."""
+    """Write a split: ``comment`` (one line or several) above, then one id a line.
+
+    Raises:
+        InputError: an id that would be read as another one (it holds a "#", say), or a place that cannot be written.
+    """
+    environments = list(environments)
+    for name in environments:
+        if _written(name) != name or len(name.splitlines()) != 1:
+            raise InputError(
+                f"environment {name!r} cannot stand in {path}, one id a line and # for comments: rename it"
+            )
     header = [f"# {line}" for line in comment.splitlines()]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join([*header, *environments, ""]), encoding="utf-8")
@@ -39,8 +49,8 @@ def read_split(path: str | Path, known: Collection[str] | None = None) -> tuple[
     """The environment ids of a split, in its order; the file may be written by hand.
 
     Raises:
-        InputError: it is missing, not UTF-8 text, or empty; a line holds more than one word; an id comes twice, or is
-            not among ``known`` (where that is given). The message names the file and the line.
+        InputError: it is missing, not UTF-8 text, or empty; an id comes twice, or is not among ``known`` (where that is
+            given). The message names the file and the line.
     """
     path = Path(path)
     try:
@@ -53,12 +63,9 @@ def read_split(path: str | Path, known: Collection[str] | None = None) -> tuple[
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     found: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
-        words = line.partition("#")[0].split()
-        if not words:
+        name = _written(line)
+        if not name:
             continue
-        if len(words) > 1:
-            raise InputError(f"{path}, line {number}: {line.strip()!r} has {len(words)} words: give one id a line")
-        name = words[0]
         if name in found:
             raise InputError(f"{path}, line {number}: {name!r} is on line {found[name]} already: remove one of them")
         found[name] = number
@@ -71,3 +78,8 @@ def read_split(path: str | Path, known: Collection[str] | None = None) -> tuple[
             f"{', '.join(unknown[:5])}{' ...' if len(unknown) > 5 else ''}: correct or remove them"
         )
     return tuple(found)
+
+
+def _written(line: str) -> str:
+    """The id in a line; ids may hold spaces, as names of videos do."""
+    return line.partition("#")[0].strip()
