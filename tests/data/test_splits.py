@@ -79,6 +79,6 @@ def test_missing_files_and_folders(tmp_path):
 
 @pytest.mark.parametrize("name", ["a#b", " a", "", "a\nb", "a\u2028b"])
 def test_ids_that_a_line_cannot_hold(tmp_path, name):
-    with pytest.raises(InputError, match="cannot stand in .*held.txt"):
+    with pytest.raises(InputError, match="cannot stand in"):
         write_split(tmp_path / "held.txt", ["fine", name], "comment")
     assert not (tmp_path / "held.txt").exists()
