@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -147,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     report: dict[str, Any] = {
         "machine": describe_machine(),
-        "command": "python benchmarks/dataset.py" + (" --ended" if options.ended else ""),
+        "command": " ".join(["python benchmarks/dataset.py", *(sys.argv[1:] if arguments is None else arguments)]),
         "shape": {"context": CONTEXT, "target": TARGET, "latent": GRID, "precision": "float16"},
         "copy_gigabytes_a_second_one_thread": memory_bandwidth(),
         "results": [],
