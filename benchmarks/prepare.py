@@ -2,7 +2,7 @@
 
     python benchmarks/prepare.py --out benchmarks/results/prepare.json
 
-Videos of rooms are rendered beforehand (320x240, H.264) and not counted. "start" is what passes before the first scene
+Videos of rooms are rendered beforehand (192x128, H.264) and not counted. "start" is what passes before the first scene
 is reported (libraries, VAE, worker processes, and that scene); the rate is of the scenes after it. "rooms" renders its
 frames within the run, at 96x64. Everything runs on the CPU, one thread a process.
 """
@@ -26,7 +26,7 @@ def write_videos(root: Path, count: int) -> None:
     from video4spatial.data.rooms import RoomsConfig, plain_video
     from video4spatial.storage.video import write_video
 
-    config = dataclasses.replace(RoomsConfig(), width=320, height=240, frames=FRAMES)
+    config = dataclasses.replace(RoomsConfig(), width=192, height=128, frames=FRAMES)
     root.mkdir()
     for seed in range(count):
         write_video(root / f"walk{seed}.mp4", plain_video(config.room(seed), config).clip)
@@ -70,7 +70,7 @@ def measure(kind: str, root: str, store: Path, workers: int, options: dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="write the results as JSON")
-    parser.add_argument("--scenes", type=int, default=16)
+    parser.add_argument("--scenes", type=int, default=6)
     options = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as folder:

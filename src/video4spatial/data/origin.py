@@ -49,10 +49,12 @@ class Origin:
     @classmethod
     def from_json(cls, content: Any) -> "Origin":
         """The inverse of ``to_json``; whatever Python raises for other content."""
-        told = {**content["source"], **{name: value for name, value in content.items() if name != "source"}}
+        told: dict[str, Any] = dict(content) | content["source"]
+        del told["source"]
         told["size"] = (int(told["size"][0]), int(told["size"][1]))
         told["only"] = None if told["only"] is None else tuple(told["only"])
-        return cls(**told | {"leave_out": tuple(told["leave_out"])})
+        told["leave_out"] = tuple(told["leave_out"])
+        return cls(**told)
 
     def to_json(self) -> dict[str, Any]:
         """As it is written to ``origin.json``."""

@@ -160,7 +160,8 @@ def _by_ray(work: Work, units: Sequence[str], workers: int | None, address: str)
         text = work.to_text()
         rows = ray.data.from_items([{"unit": unit, "work": text} for unit in units], override_num_blocks=len(units))
         pool = ray.data.ActorPoolStrategy(size=min(actors, len(units)))
-        reports = rows.map(RayPreparer, compute=pool, num_cpus=1, num_gpus=1 if gpu else 0)
+        actor: Any = RayPreparer  # Ray makes one in each process; its types want a function
+        reports = rows.map(actor, compute=pool, num_cpus=1, num_gpus=1 if gpu else 0)
         for row in reports.iter_rows():
             if row["stop"]:
                 raise InputError(row["stop"])
