@@ -1,14 +1,12 @@
 """Sentences through the frozen text encoder, beside the latents of the videos and clips that they are about."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress
 
+from video4spatial.data.latent_videos import index_rows
 from video4spatial.model.instruction import encode_text
-from video4spatial.storage.artifacts import StoreLayout
-from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.texts import TextWriter
 
 SENTENCES_AT_ONCE = 16
@@ -30,12 +28,4 @@ def precompute_text(root: str | Path, tokenizer: Any, text_encoder: Any, show_pr
 
 def sentences_of(root: str | Path) -> set[str]:
     """All sentences that a store's videos and clips carry, and the empty one."""
-    clips = StoreLayout(Path(root)).clips
-    stores = [Path(root), *([clips] if StoreLayout(clips).index.is_file() else [])]
-
-    def told() -> Iterator[str]:
-        for store in stores:
-            for row in LatentStore(store):
-                yield from row.meta.get("sentences", ())
-
-    return {"", *told()}
+    return {"", *(sentence for row in index_rows(root) for sentence in row.meta.get("sentences", ()))}

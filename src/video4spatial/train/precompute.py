@@ -16,6 +16,7 @@ from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json, write_json
 from video4spatial.storage.latents import LatentWriter
 from video4spatial.train.config import TransformerRun
+from video4spatial.train.leaks import require_no_leak
 from video4spatial.train.loop import choose_device
 from video4spatial.train.stream import RoomPool, encode_video, fingerprint, keep_video
 
@@ -28,6 +29,8 @@ def precompute(config: TransformerRun, root: Path, show_progress: bool = True) -
     A run on rooms has its ``stream.pool`` rooms rendered and encoded. A run on stores brings its own latents, and only
     the sentences in them are encoded. What is there already is kept, so that a run that was stopped goes on.
     """
+    if config.data is not None:
+        require_no_leak(config.data)
     videos = 0 if config.data is not None else precompute_rooms(config, root, show_progress)
     tokenizer, text_encoder = text_parts(config.frozen_parts, config.precision)
     text_encoder.to(choose_device(config.device))
