@@ -4,9 +4,9 @@ import argparse
 import json
 
 import pytest
+from video4spatial.evaluate.heldout import GROUNDING_METHODS, NAVIGATION_METHODS
 
 from video4spatial.commands.evaluate import commit, evaluate_pipeline
-from video4spatial.evaluate.heldout import GROUNDING_METHODS, NAVIGATION_METHODS
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 
 

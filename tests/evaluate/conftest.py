@@ -1,9 +1,9 @@
 """Small easy rooms, made once for the tests of this folder."""
 
 import pytest
+from video4spatial.evaluate.benchmark import GroundingCase, grounding_cases
 
 from video4spatial.data.rooms import RoomsConfig
-from video4spatial.evaluate.benchmark import GroundingCase, grounding_cases
 
 EASY = RoomsConfig(frames=41, tail_frames=8, difficulty=0.0, quality=0.2, rays=2)
 

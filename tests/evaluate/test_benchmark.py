@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from video4spatial.evaluate.benchmark import grounding_cases, navigation_cases
 
 from video4spatial.data.rooms import HELD_OUT_SEED
-from video4spatial.evaluate.benchmark import grounding_cases, navigation_cases
 from video4spatial.geometry.boxes import centre_rule, iou, read_red_box
 from video4spatial.rooms import object_box
 from video4spatial.schema import InputError

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from video4spatial.evaluate.heldout import GROUNDING_METHODS, NAVIGATION_METHODS, HeldOutEvaluation
 from video4spatial.evaluate.measure import read_answer
+
 from video4spatial.schema import InputError
 
 NOISE = {"full": 4, "first_frame_only": 24, "no_guidance": 12}

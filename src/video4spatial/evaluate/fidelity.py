@@ -1,5 +1,7 @@
 """How near a video comes to the true one, pixel by pixel (paper, Table 2: PSNR), through torchmetrics."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from einops import rearrange
@@ -7,6 +9,9 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from video4spatial.evaluate.cases import CaseContent, Task
+from video4spatial.evaluate.generated import Video
+from video4spatial.evaluate.metric import Column, NotComputed, Score
 from video4spatial.schema import InputError
 
 PSNR_CAP = 100.0  # dB: identical frames have an infinite PSNR, which no mean could hold
@@ -65,3 +70,23 @@ def _pairs(a: np.ndarray, b: np.ndarray) -> list[tuple[Tensor, Tensor]]:
 
 def _tensor(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(rearrange(frames, "T H W c -> T c H W").astype(np.float32) / 255)
+
+
+class Fidelity:
+    """PSNR and SSIM against the true clip (paper, Table 2), box tails and the given first frame left out.
+
+    A video that is taken as a prefix is compared with as much of the truth.
+    """
+
+    name = "fidelity"
+    version = 1
+    tasks: tuple[Task, ...] = ("navigation",)
+    columns = (Column("psnr", "PSNR (dB)", digits=2), Column("ssim", "SSIM"))
+    settings: dict[str, Any] = {}  # noqa: RUF012
+
+    def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
+        if content.truth is None:
+            return NotComputed("the case has no true clip")
+        frames = video.moving
+        truth = content.truth.frames[: len(frames)]
+        return Score({"psnr": psnr(frames, truth), "ssim": ssim(frames, truth)})
