@@ -47,7 +47,7 @@ class Models:
         self._encoded: tuple[str, EncodedScene] | None = None
         faster = choose(list(settings.faster), settings.steps)
         if faster.weights:
-            raise InputError("--faster with 8-bit weights is not for generate: convert the model, or leave it out")
+            raise InputError(f"--faster {' '.join(settings.faster)}: generate takes no 8-bit weights, leave them out")
         self.faster = faster
 
     @cached_property

@@ -105,17 +105,17 @@ class CaseContent:
         """The context's poses: for measuring and for oracles, never for a model."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def first_frame(self) -> UInt8[np.ndarray, "H W 3"]:
         """Where the clip starts: given to every method."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def truth(self) -> Clip | None:
         """The true clip, box tail included; None for an absent object."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def truth_path(self) -> CameraPath | None:
         """The true clip's poses; in navigation they are the instruction."""
         raise NotImplementedError
