@@ -1,4 +1,4 @@
-"""Stock rivals through diffusers' own pipelines: random twins of the real classes, saved and loaded as real ones are."""
+"""Stock rivals through diffusers' own pipelines: random twins of the real classes, loaded as real ones are."""
 
 import numpy as np
 import pytest
