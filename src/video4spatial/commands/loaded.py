@@ -67,7 +67,7 @@ class Models:
 
     def scene(self, content: CaseContent) -> EncodedScene:
         """The case's context, encoded once a scene, with the case's own first frame."""
-        name = content.case.scene_id
+        name = content.context_id
         if self._encoded is None or self._encoded[0] != name:
             config = self.pipeline.config
             width, height = content.first_frame.shape[1], content.first_frame.shape[0]

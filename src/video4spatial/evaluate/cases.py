@@ -25,7 +25,7 @@ class Case:
 
     Attributes:
         task: "grounding"; "absent" (of an object that is not there: the right answer is no box); "navigation".
-        scene_id: cases of one scene share context, anchors and point cloud.
+        scene_id: cases of one scene share its point cloud; in rooms also the context and its anchors.
         frames: length of the clip, box tail included, 4k + 1.
         tail_frames: of the box tail; 0 for navigation.
         seed: the case's own; ``generate`` adds to it by run and repeat.
@@ -94,6 +94,11 @@ class CaseContent:
 
     def __init__(self, case: Case, fps: float) -> None:
         self.case, self.fps = case, fps
+
+    @property
+    def context_id(self) -> str:
+        """Names the context: cases of one name have the same."""
+        return self.case.scene_id
 
     @property
     def context(self) -> Clip:
