@@ -103,7 +103,7 @@ def test_a_benchmark_goes_through_files_whole(tmp_path, tiny_benchmark, tiny_con
         else:
             assert layout.case(content.case.case_id, "instruction.txt").read_text().strip() == content.case.sentence
     scene = tiny_benchmark.cases[0].scene_id
-    assert read_video(layout.scene(scene, "context.mp4")).size == (64, 32)
+    assert read_video(layout.context(scene, "context.mp4")).size == (64, 32)
     layout.scene(scene, "cloud.ply").unlink()
     content = next(open_contents(written).of(written.cases))
     with pytest.raises(InputError, match=r"cloud\.ply"):

@@ -177,10 +177,9 @@ def context_index(frames: int, start: int, stop: int) -> Int[np.ndarray, " n"]:
     """The frames of a walk of ``frames`` without ``[start, stop)``: 4k + 1 of them, cut so that no group of four that
     the VAE takes together holds frames of both sides. The walk's end is kept."""
     before = (start - 1) // TIME_STRIDE * TIME_STRIDE + 1 if start else 0
-    after = (
-        (frames - stop) // TIME_STRIDE * TIME_STRIDE if before else (frames - stop - 1) // TIME_STRIDE * TIME_STRIDE + 1
-    )
-    return np.concatenate([np.arange(before), np.arange(frames - max(after, 0), frames)])
+    lone = 0 if before else 1  # the first frame of all is a group by itself
+    after = max(0, (frames - stop - lone) // TIME_STRIDE * TIME_STRIDE + lone)
+    return np.concatenate([np.arange(before), np.arange(frames - after, frames)])
 
 
 def plain_name(environment: str) -> str:
