@@ -8,8 +8,9 @@ import pytest
 
 from video4spatial.evaluate.benchmarks import open_contents
 from video4spatial.evaluate.generated import GeneratedFolder, Outcome
-from video4spatial.evaluate.metric import Column, Joint, NotComputed, Score
+from video4spatial.evaluate.metric import Column, Joint, Score
 from video4spatial.evaluate.metrics import JOINTS, make_metrics
+from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.run import Evaluation, Row
 from video4spatial.evaluate.table import markdown, tables
 from video4spatial.schema import Clip, InputError

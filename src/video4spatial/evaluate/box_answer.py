@@ -5,7 +5,8 @@ from typing import Any
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
 from video4spatial.evaluate.marked import Outcome, RoomJudge, box_colour
-from video4spatial.evaluate.metric import Column, NotComputed, Score, Value
+from video4spatial.evaluate.metric import Column, Score, Value
+from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.geometry.boxes import centre_rule, read_box_tail
 
 _CENTRAL = 0.6  # SPEC, Instruction Following
