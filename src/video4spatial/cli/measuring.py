@@ -127,10 +127,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if named != (options.out is not None):
         raise InputError("--out DIR goes with a BENCHMARK's name" if not named else "give --out DIR for the videos")
     folder = GeneratedFolder(Path(options.out if named else options.target))
-    quiet_libraries()
     from video4spatial.commands.evaluate import MODEL_CARD, evaluate_folder
 
     if named:
+        quiet_libraries()
         from video4spatial.commands.generate import Run, generate
         from video4spatial.commands.loaded import Models
         from video4spatial.evaluate.benchmarks import open_benchmark
