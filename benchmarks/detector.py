@@ -121,7 +121,7 @@ def main() -> None:
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--frames", type=Path)
     command.add_argument("--rooms", type=int, default=1200)
-    command.add_argument("--steps", type=int, default=1500)
+    command.add_argument("--steps", type=int, default=2600)
     command.add_argument("--results", type=Path, help="a JSON file to write its figures to")
     command.set_defaults(body=train)
     command = commands.add_parser("measure")

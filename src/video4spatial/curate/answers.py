@@ -13,6 +13,8 @@ from video4spatial.vlm.question import RawAnswer
 
 _LONGEST_LABEL = 120
 _LONGEST_PHRASE = 300
+
+
 @dataclass(frozen=True)
 class Detection:
     """An object a VLM listed: its label without article, its box in pixels of the frame, its box as it was given."""

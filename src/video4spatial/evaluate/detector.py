@@ -38,7 +38,7 @@ class Phrase(NamedTuple):
 
 
 def read_phrase(text: str) -> Phrase:
-    """ "the red armchair", with or without article, as its colour and category. Raises ``InputError`` for words that are
+    """A target's phrase, with or without article, as its colour and category. Raises ``InputError`` for words that are
     not rooms'."""
     words = re.sub(r"\A(the|a|an)\s+", "", " ".join(text.lower().split()))
     colour, _, rest = words.partition(" ")
@@ -82,6 +82,7 @@ class DetectorNet(nn.Module):
         self.up_8, self.mix_8 = nn.Conv2d(coarse, middle, 1), _convolution(middle, middle)
         self.up_4, self.mix_4 = nn.Conv2d(middle, fine, 1), _convolution(fine, fine)
         self.heads = nn.Conv2d(fine, len(NAMED) + len(COLOURS) + 4, 1)
+        assert self.heads.bias is not None
         nn.init.constant_(self.heads.bias[: len(NAMED)], -4.0)  # objects are rare: start from there
 
     def forward(self, frames: Float[Tensor, "B 3 64 96"]) -> Maps:
@@ -113,7 +114,11 @@ class RoomsDetector:
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder} holds no rooms detector (config.json): train one, or leave it to the shipped")
         stored = read_json(folder / "config.json")
-        if not isinstance(stored, dict) or stored.get("categories") != list(NAMED) or stored["colours"] != list(COLOURS):
+        if (
+            not isinstance(stored, dict)
+            or stored.get("categories") != list(NAMED)
+            or stored.get("colours") != list(COLOURS)
+        ):
             raise InputError(f"{folder} was trained on other words than rooms has now: train it again")
         config = DetectorConfig(tuple(stored["widths"]), float(stored["least"]))
         net = DetectorNet(config.widths)

@@ -93,7 +93,9 @@ class Verdict:
             raise ValueError(f"a verdict that is {self.outcome} and found something")
 
     @classmethod
-    def answered(cls, box: Box | None, width: int, height: int, raw: str = "", tolerance: float = TOLERANCE) -> "Verdict":
+    def answered(
+        cls, box: Box | None, width: int, height: int, raw: str = "", tolerance: float = TOLERANCE
+    ) -> "Verdict":
         """The verdict of a judge that sees the target in ``box`` of a ``width`` x ``height`` frame, or nowhere."""
         if box is None:
             return cls(Answer.ANSWERED, raw=raw)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
@@ -23,7 +23,7 @@ from video4spatial.evaluate.detector import (
     RoomsDetector,
     to_input,
 )
-from video4spatial.evaluate.labelled_frames import FEWEST_PIXELS, NAMED, UNCLEAR, LabelledFrames
+from video4spatial.evaluate.labelled_frames import FEWEST_PIXELS, UNCLEAR, LabelledFrames
 from video4spatial.geometry.boxes import draw_box
 from video4spatial.schema import Box, InputError
 
@@ -35,9 +35,9 @@ RoundTrip = Callable[[UInt8[np.ndarray, "N H W 3"]], UInt8[np.ndarray, "N H W 3"
 class DetectorRun:
     """One training: ``round_trips`` is the share of frames that are also seen as the VAE gives them back."""
 
-    steps: int = 1500
-    batch: int = 64
-    lr: float = 2e-3
+    steps: int = 2600
+    batch: int = 32
+    lr: float = 1.5e-3
     weight_decay: float = 0.05
     warmup: int = 100
     ema: float = 0.998
@@ -124,7 +124,7 @@ def heatmaps(
     heat = np.zeros(shape, np.float32)
     known = np.ones(shape, np.float32)
     ys, xs = np.arange(shape[2])[:, None], np.arange(shape[3])[None]
-    for number, category, _, x0, y0, x1, y1, pixels in labels:
+    for number, category, _, x0, y0, x1, y1, pixels in labels.tolist():
         column, row = _cell(x0, x1, shape[3]), _cell(y0, y1, shape[2])
         if pixels < FEWEST_PIXELS:
             known[number, category, y0 // STRIDE : -(-y1 // STRIDE) + 1, x0 // STRIDE : -(-x1 // STRIDE) + 1] = 0
@@ -140,7 +140,7 @@ def heatmaps(
 def augmented(
     frame: UInt8[np.ndarray, "64 96 3"], labels: Int[np.ndarray, "M 8"], rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "64 96 3"], Int[np.ndarray, "M 8"]]:
-    """Mirrored or not; sometimes with a red box, blurred, in other light, noisy, compressed: as generated frames are."""
+    """Mirrored or not; at times with a red box, blurred, in other light, noisy, compressed: as generated frames are."""
     if rng.random() < 0.5:
         frame = frame[:, ::-1]
         labels = labels.copy()
@@ -185,7 +185,7 @@ def _central_cells(
     cells: dict[tuple[int, int, int], int] = {}
     area = (labels[:, 5] - labels[:, 3]) * (labels[:, 6] - labels[:, 4])
     for k in np.argsort(-area, kind="stable"):
-        number, _, _, x0, y0, x1, y1, _ = labels[k]
+        number, _, _, x0, y0, x1, y1, _ = labels[k].tolist()
         column, row = _cell(x0, x1, size[1]), _cell(y0, y1, size[0])
         for up, right in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)):
             y, x = row + up, column + right

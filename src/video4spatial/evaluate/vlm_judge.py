@@ -60,9 +60,7 @@ def is_it_there(frame: UInt8[np.ndarray, "H W 3"], target: str) -> Question:
     return Question((frame,), IS_IT_THERE.format(target=target), PRESENT)
 
 
-def where_is_it(
-    frame: UInt8[np.ndarray, "H W 3"], target: str, coordinates: Coordinates = "relative-1000"
-) -> Question:
+def where_is_it(frame: UInt8[np.ndarray, "H W 3"], target: str, coordinates: Coordinates = "relative-1000") -> Question:
     """The paper's second question, asked where the first was answered with yes."""
     return Question((frame,), WHERE_IS_IT.format(target=target, units=UNITS[coordinates]), WHERE)
 
@@ -93,10 +91,9 @@ class VLMJudge:
     ``unavailable``: judging again asks only about them.
     """
 
-    def __init__(
-        self, asker: Asker, coordinates: Coordinates = "relative-1000", tolerance: float = TOLERANCE
-    ) -> None:
-        self.asker, self.coordinates, self.tolerance = asker, coordinates, tolerance
+    def __init__(self, asker: Asker, coordinates: Coordinates = "relative-1000", tolerance: float = TOLERANCE) -> None:
+        self.asker, self.tolerance = asker, tolerance
+        self.coordinates: Coordinates = coordinates
 
     @property
     def identity(self) -> str:

@@ -132,8 +132,8 @@ def _refuse_constant(name: str) -> float:
 def read_corners(
     value: object, label: str, width: int, height: int, coordinates: Coordinates = "relative-1000"
 ) -> tuple[Box, Corners]:
-    """A ``bbox_2d`` as a box in pixels of the ``width`` x ``height`` picture, and as it was given. ``label`` names it in
-    the reason. Raises ``Unread``."""
+    """A ``bbox_2d`` as a box in pixels of the ``width`` x ``height`` picture, and as it was given. ``label`` names it
+    in the reason. Raises ``Unread``."""
     size = (1000, 1000) if coordinates == "relative-1000" else size_seen(width, height)
     if not isinstance(value, list) or len(value) != 4:
         raise Unread(Outcome.MALFORMED, f"bbox_2d of {label!r} is not a list of four numbers")
