@@ -48,7 +48,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     from video4spatial.evaluate.labelled_frames import LabelledFrames, collect_frames
     from video4spatial.evaluate.train_detector import DetectorRun, train_detector
 
-    config, run = RoomsConfig(), DetectorRun(steps=args.steps)
+    config, run = RoomsConfig(), DetectorRun(steps=args.steps, seed=args.seed)
     clock = [time.process_time()]
     with Progress() as progress:
         if args.frames and args.frames.is_file():
@@ -67,7 +67,8 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
             if step % 100 == 99:
                 print(f"step {step + 1} loss {loss:.3f} cpu {time.process_time() - clock[1]:.0f} s", flush=True)
 
-        detector = train_detector(data, run, DetectorConfig(), round_trip, tell)
+        start = RoomsDetector.load(args.start) if args.start else None
+        detector = train_detector(data, run, start.config if start else DetectorConfig(), round_trip, start, tell)
         clock.append(time.process_time())
     chosen_on = collect_frames(range(CHOSEN_ON, CHOSEN_ON + 60), config)
     both = LabelledFrames.joined([chosen_on, LabelledFrames(round_trip(chosen_on.frames), chosen_on.labels)])
@@ -122,6 +123,8 @@ def main() -> None:
     command.add_argument("--frames", type=Path)
     command.add_argument("--rooms", type=int, default=1200)
     command.add_argument("--steps", type=int, default=2600)
+    command.add_argument("--start", type=Path, help="a detector to train further")
+    command.add_argument("--seed", type=int, default=0, help="of the order of frames and what is done to them")
     command.add_argument("--results", type=Path, help="a JSON file to write its figures to")
     command.set_defaults(body=train)
     command = commands.add_parser("measure")

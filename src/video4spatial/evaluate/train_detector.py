@@ -52,15 +52,18 @@ def train_detector(
     run: DetectorRun,
     config: DetectorConfig,
     round_trip: RoundTrip | None = None,
+    start: RoomsDetector | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> RoomsDetector:
     """A detector trained on ``data`` (96x64): the moving average of its weights. Deterministic in ``run.seed`` on one
-    thread. ``on_step`` is told the step and its loss."""
+    thread. ``start`` is trained further, instead of a fresh one; ``on_step`` is told the step and its loss."""
     if data.frames.shape[1:3] != (HEIGHT, WIDTH):
         raise InputError(f"the detector learns from {WIDTH}x{HEIGHT} frames, not {data.frames.shape[2::-1]}")
     torch.manual_seed(run.seed)
     rng = np.random.default_rng(run.seed)
     net: torch.nn.Module = DetectorNet(config.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start is not None:
+        net.load_state_dict(start.net.state_dict())
     average = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=run.lr, weight_decay=run.weight_decay)
     worn, worn_at = _worn(data.frames, run.round_trips, round_trip, rng)
@@ -85,7 +88,7 @@ def train_detector(
         optimiser.step()
         _follow(average, net, min(run.ema, step / (step + 20)))
         if on_step is not None:
-            on_step(step, float(loss))
+            on_step(step, loss.item())
     assert isinstance(average, DetectorNet)
     return RoomsDetector(average, config)
 
