@@ -139,23 +139,33 @@ class RoomsDetector:
             save_file(half, temporary)
 
     def best(self, frames: UInt8[np.ndarray, "N H W 3"], phrases: list[Phrase]) -> list[Candidate]:
-        """The likeliest place of each frame's phrase, however unlikely."""
+        """The likeliest place of each frame's phrase, however unlikely: the frame and its mirror image are looked at, and
+        what is seen in both averaged."""
         if len(frames) != len(phrases):
             raise InputError(f"{len(frames)} frames and {len(phrases)} phrases: give one for each")
         height, width = frames.shape[1:3]
-        with torch.inference_mode():
-            maps = self.net(to_input(np.stack([fitted(frame) for frame in frames])))
-            colours = maps.colour.softmax(dim=1)
+        categories, colours, reach = self._seen(np.stack([fitted(frame) for frame in frames]))
         found = []
         for number, phrase in enumerate(phrases):
-            score = maps.category[number, NAMED.index(phrase.category)].sigmoid()
+            score = categories[number, NAMED.index(phrase.category)]
             if phrase.colour:
                 score = score * colours[number, COLOURS.index(phrase.colour)]
             row, column = np.unravel_index(int(score.argmax()), score.shape)
-            box = _box(maps.reach[number, :, row, column].numpy(), int(row), int(column))
+            box = _box(reach[number, :, row, column].numpy(), int(row), int(column))
             scaled = Box(*(v * s for v, s in zip(box, (width / WIDTH, height / HEIGHT) * 2, strict=True)))
             found.append(Candidate(float(score[row, column]), scaled))
         return found
+
+    @torch.inference_mode()
+    def _seen(self, frames: UInt8[np.ndarray, "N 64 96 3"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each cell: the categories' scores, the colours' probabilities, the box's reach."""
+        there = self.net(to_input(frames))
+        back = self.net(to_input(np.ascontiguousarray(frames[:, :, ::-1])))
+        mirrored = Maps(*(part.flip(-1) for part in back))
+        swapped = mirrored.reach[:, [2, 1, 0, 3]]
+        categories = (there.category.sigmoid() + mirrored.category.sigmoid()) / 2
+        colours = (there.colour.softmax(dim=1) + mirrored.colour.softmax(dim=1)) / 2
+        return categories, colours, (there.reach + swapped) / 2
 
     def find(self, frame: UInt8[np.ndarray, "H W 3"], phrase: Phrase) -> Candidate | None:
         """Where the frame shows what the phrase names; None: nowhere."""
