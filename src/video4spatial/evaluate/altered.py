@@ -133,5 +133,5 @@ def with_guests(room: Room, other: Room, places: list[Float[np.ndarray, "3"]], r
         raise InputError(f"room {other.seed} has no furniture within {radius} m of radius: take another room")
     for number, place in enumerate(places):
         piece = pieces[number % len(pieces)]
-        room = with_guest(room, other, piece.id, place + [0, 0, piece.centre[2]])
+        room = with_guest(room, other, piece.id, np.array([*place[:2], piece.centre[2]]))
     return room

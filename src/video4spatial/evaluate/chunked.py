@@ -1,7 +1,7 @@
 """Feed-forward reconstruction of more frames than fit the memory: in chunks that share the anchors.
 
-A multi-view network gives depth and cameras of all images of one call in one frame, that of the call. So every call gets
-the anchors and some of the video; the anchors' points, the same pixels in every call, tell how the calls' frames lie to
+A multi-view network gives depth and cameras of all images of one call in one frame, that of the call. So every call
+gets the anchors and some of the video; the anchors' points, the same pixels in every call, tell how the calls' frames lie to
 one another (a similarity, Umeyama), and all are brought into the first call's.
 """
 
@@ -95,7 +95,9 @@ def posed(views: Views) -> _Posed:
     bottom = np.broadcast_to(np.array([0.0, 0.0, 0.0, 1.0]), (len(views.w2c), 1, 4))
     c2w = invert(np.concatenate([views.w2c[:, :3].astype(np.float64), bottom], axis=1))
     points, kept = [], []
-    lenses = [Intrinsics(float(m[0, 0]), float(m[1, 1]), float(m[0, 2]), float(m[1, 2]), width, height) for m in views.matrix]
+    lenses = [
+        Intrinsics(float(m[0, 0]), float(m[1, 1]), float(m[0, 2]), float(m[1, 2]), width, height) for m in views.matrix
+    ]
     for depth, confidence, pose, lens in zip(views.depth, views.confidence, c2w, lenses, strict=True):
         points.append(unproject_depth(depth.astype(np.float64), pose, lens).reshape(-1, 3))
         sure = confidence >= np.quantile(confidence, _LEAST_CONFIDENT)
@@ -105,9 +107,7 @@ def posed(views: Views) -> _Posed:
     return _Posed(points, kept, c2w, Intrinsics(fx, fy, cx, cy, width, height))
 
 
-def between(
-    made: _Posed, at: np.ndarray, first: _Posed, first_at: np.ndarray
-) -> Similarity | NotReconstructed:
+def between(made: _Posed, at: np.ndarray, first: _Posed, first_at: np.ndarray) -> Similarity | NotReconstructed:
     """The similarity that brings ``made`` into the frame of ``first``, by the images they share."""
     source, target = [], []
     for here, there in zip(at, first_at, strict=True):
@@ -125,7 +125,9 @@ def between(
     misfit = float(np.median(np.linalg.norm(similarity(a) - b, axis=1)))
     extent = float(np.linalg.norm(np.quantile(b, 0.9, axis=0) - np.quantile(b, 0.1, axis=0)))
     if misfit > _MOST_MISFIT * extent:
-        return NotReconstructed(f"the shared anchors of two chunks differ by {misfit / extent:.0%} of the scene's extent")
+        return NotReconstructed(
+            f"the shared anchors of two chunks differ by {misfit / extent:.0%} of the scene's extent"
+        )
     return similarity
 
 

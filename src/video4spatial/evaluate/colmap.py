@@ -23,8 +23,7 @@ class ColmapReconstructor:
 
     Args:
         threads: CPU threads.
-        neighbours: frames of the video that each is matched with; anchors are matched with everything (None: all
-            pairs).
+        max_features: SIFT features an image.
         seed: of RANSAC; results still vary a little with the number of threads.
     """
 
@@ -58,7 +57,9 @@ class ColmapReconstructor:
             return NotReconstructed("COLMAP found no initial pair: too little texture, or too little motion")
         model = max(models.values(), key=lambda one: one.num_reg_images())
         points, poses = _read(model)
-        anchor_c2w = np.stack([poses.get(f"anchor{k:04d}.png", np.full((4, 4), np.nan)) for k in range(len(anchors.c2w))])
+        anchor_c2w = np.stack(
+            [poses.get(f"anchor{k:04d}.png", np.full((4, 4), np.nan)) for k in range(len(anchors.c2w))]
+        )
         if np.isfinite(anchor_c2w).all(axis=(1, 2)).sum() < _LEAST_ANCHORS:
             return NotReconstructed(f"COLMAP registered fewer than {_LEAST_ANCHORS} anchors with the video")
         c2w = np.stack([poses.get(f"frame{k:05d}.png", np.full((4, 4), np.nan)) for k in range(len(frames))])
@@ -66,7 +67,7 @@ class ColmapReconstructor:
         return Reconstruction(
             points=[points.get(f"frame{k:05d}.png", none) for k in range(len(frames))],
             c2w=c2w,
-            found=np.isfinite(c2w).all(axis=(1, 2)),
+            found=np.asarray(np.isfinite(c2w).all(axis=(1, 2))),
             anchor_points=[points.get(f"anchor{k:04d}.png", none) for k in range(len(anchor_c2w))],
             anchor_c2w=anchor_c2w,
             intrinsics=lens,

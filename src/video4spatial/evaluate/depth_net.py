@@ -1,14 +1,13 @@
 """The depth network of the rooms reconstructor: depth of a frame, given what the known scene looks like from there.
 
-Input: the frame, the known scene rendered at the frame's recovered pose (colour and log depth), and the inverse depth of
-the floor there, which gives the scale to things that stand on it. Output: log depth of
-what the FRAME shows, mixed of the known depth (where the frame shows the known surface) and of one that the network
-reads from the pixels (where it does not):
+Input: the frame, the known scene rendered at the frame's recovered pose (colour and log depth), and the inverse depth
+of the floor there, which gives the scale to things that stand on it. Output: log depth of what the FRAME shows, mixed of
+the known depth (where the frame shows the known surface) and of one that the network reads from the pixels:
 
     log d = g log d_known + (1 - g) log d_own
 
-``g`` in (0, 1) a pixel, trained to tell where the frame shows the known surface. On a faithful frame g is 1 and the depth
-exact; a moved or invented thing has to be seen, and its depth read from the pixels.
+``g`` in (0, 1) a pixel, trained to tell where the frame shows the known surface. On a faithful frame g is 1 and the
+depth exact; a moved or invented thing has to be seen, and its depth read from the pixels.
 """
 
 from typing import NamedTuple
@@ -58,8 +57,8 @@ class DepthNet(nn.Module):
             self.up.append(nn.Sequential(_block(previous + width, width), _block(width, width)))
             previous = width
         self.head = nn.Conv2d(previous, 2 * 4, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for part in self.head.parameters():
+            nn.init.zeros_(part)
 
     def forward(
         self,

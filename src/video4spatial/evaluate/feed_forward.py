@@ -1,6 +1,6 @@
 """VGGT (the paper's) and Depth Anything 3 as reconstructors: their own packages and weights, loaded when asked for.
 
-Neither is on PyPI under terms we can depend on: VGGT's weights are non-commercial, Depth Anything 3 pins numpy < 2. Give
+Neither is a dependency: VGGT's weights are non-commercial, Depth Anything 3 pins numpy < 2, neither is on PyPI. Give
 the folder of the weights in the hub's layout (config.json and model.safetensors).
 """
 
@@ -100,7 +100,9 @@ def vggt_images(frames: UInt8[np.ndarray, "N H W 3"]) -> torch.Tensor:
         size = f"{frames.shape[2]}x{frames.shape[1]}"
         raise InputError(f"frames of {size} are taller than wide, or very flat: VGGT would crop them; crop them first")
     sized = [Image.fromarray(frame).resize((VGGT_WIDTH, height), Image.Resampling.BICUBIC) for frame in frames]
-    return rearrange(torch.from_numpy(np.stack([np.asarray(image) for image in sized])).float() / 255, "N h w c -> N c h w")
+    return rearrange(
+        torch.from_numpy(np.stack([np.asarray(image) for image in sized])).float() / 255, "N h w c -> N c h w"
+    )
 
 
 class DepthAnythingViews:

@@ -6,7 +6,7 @@ and attitude. It may fail, and then says why: a failed video is counted, never d
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from einops import einsum
@@ -23,7 +23,7 @@ class Anchors:
     """True frames of the scene with their poses in the scene's frame, metres; ``intrinsics`` of these frames."""
 
     frames: UInt8[np.ndarray, "A H W 3"]
-    c2w: Float[np.ndarray, "A 4 4"]
+    c2w: Float[np.ndarray, "A2 4 4"]
     intrinsics: Intrinsics
 
     def __post_init__(self) -> None:
@@ -74,6 +74,7 @@ class NotReconstructed:
     reason: str
 
 
+@runtime_checkable
 class Reconstructor(Protocol):
     """Anything that reconstructs; ``name`` is printed beside every figure it gives rise to."""
 

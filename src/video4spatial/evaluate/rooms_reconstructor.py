@@ -26,6 +26,7 @@ from video4spatial.rooms import Room
 from video4spatial.schema import InputError, Intrinsics
 
 WIDTH = 96  # pixels at which it works
+UNKNOWN_DEPTH = 2.2  # metres
 _STEP = 16  # the network's
 _BATCH = 16
 _LEAST_SIZE = 32
@@ -74,27 +75,33 @@ class RoomsReconstructor:
             points = [np.empty((0, 3)) for _ in frames]
             nowhere = np.full((len(frames), 4, 4), np.nan)
             return Reconstruction(points, nowhere, track.registered, [], anchors.c2w, anchors.intrinsics, details)
-        points = self.points(small, track.c2w, lens)
-        anchor_points = self.points(resized(anchors.frames, lens), anchors.c2w, lens)
+        points = self.points(small, track.c2w, track.registered, lens)
+        known = np.ones(len(anchors.frames), bool)
+        anchor_points = self.points(resized(anchors.frames, lens), anchors.c2w, known, lens)
         size = anchors.intrinsics.resized(frames.shape[2], frames.shape[1])
         return Reconstruction(points, track.c2w, track.registered, anchor_points, anchors.c2w, size, details)
 
-    def points(self, frames: UInt8[np.ndarray, "T H W 3"], c2w: np.ndarray, lens: Intrinsics) -> list[np.ndarray]:
+    def points(
+        self, frames: UInt8[np.ndarray, "T H W 3"], c2w: np.ndarray, found: np.ndarray, lens: Intrinsics
+    ) -> list[np.ndarray]:
         """A point a pixel, in the room's frame."""
-        depth = self.depth(frames, c2w, lens)
+        depth = self.depth(frames, c2w, found, lens)
         return [
             unproject_depth(part.astype(np.float64), pose, lens).reshape(-1, 3)
             for part, pose in zip(depth, c2w, strict=True)
         ]
 
     def depth(
-        self, frames: UInt8[np.ndarray, "T H W 3"], c2w: np.ndarray, lens: Intrinsics
+        self, frames: UInt8[np.ndarray, "T H W 3"], c2w: np.ndarray, found: np.ndarray, lens: Intrinsics
     ) -> Float32[np.ndarray, "T H W"]:
-        """Depth along z in metres of what the frames show, seen from ``c2w``."""
+        """Depth along z in metres of what the frames show, seen from ``c2w``; of frames that were not found in the
+        room by their pixels and the floor alone, since there is no view to compare them with."""
         parts = []
         for start in range(0, len(frames), _BATCH):
             poses = c2w[start : start + _BATCH]
             known = self.room.render(poses, lens)
+            for k in np.flatnonzero(~found[start : start + _BATCH]):
+                known.rgb[k], known.depth[k] = unknown_view((lens.height, lens.width))
             answer = self.net(
                 colours(frames[start : start + _BATCH]),
                 colours(known.rgb),
@@ -103,6 +110,11 @@ class RoomsReconstructor:
             )
             parts.append(answer.log_depth.exp().numpy())
         return np.concatenate(parts)
+
+
+def unknown_view(size: tuple[int, int]) -> tuple[UInt8[np.ndarray, "H W 3"], Float32[np.ndarray, "H W"]]:
+    """What the network is given in the place of the known view of a frame that was not found in the scene."""
+    return np.full((*size, 3), 128, np.uint8), np.full(size, UNKNOWN_DEPTH, np.float32)
 
 
 def working_lens(intrinsics: Intrinsics) -> Intrinsics:

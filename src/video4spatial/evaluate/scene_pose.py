@@ -9,6 +9,7 @@ ICRA 2004). Frames follow one another; one that resembles no view near the last 
 from typing import NamedTuple
 
 import numpy as np
+from einops import reduce
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
@@ -20,7 +21,7 @@ from video4spatial.geometry.poses import invert
 from video4spatial.rooms import Room
 from video4spatial.schema import Intrinsics
 
-LEAST_AGREEMENT = 0.62
+LEAST_AGREEMENT = 0.6
 """Of a view and a frame (``agreement``) for the view's pose to be the frame's; see ``docs/evaluation-spatial.md``."""
 
 _LEVELS = ((4, 3), (2, 3), (1, 3))  # (divisor of the size, steps)
@@ -31,7 +32,9 @@ _PRIOR = np.array([0.25, 0.25, 0.25, 0.15, 0.15, 0.15])  # metres and radians th
 _CAUCHY = 20.0  # grey levels (of the three channels together) at which a pixel's say is halved
 _SIGMA = 3.0  # grey levels that the prior is weighed with
 _STARTS = 6
-_LEAST_CONTRAST = 8.0  # grey levels, mean; a barer frame counts as if it had as much
+_BLOCKS = 8
+_LEAST_CONTRAST = 3.0  # grey levels, mean over the frame
+_PLAIN = 12.0  # grey levels; a barer block counts as if it had as much contrast
 _START_APART = 0.5  # metres, or radians
 _MARGIN = 0.02  # metres to the walls
 _LOST_EVERY = 8  # of the frames in a row that are lost, one is looked for all over the room
@@ -120,7 +123,9 @@ class ScenePoses:
 
     def _inside(self, c2w: np.ndarray) -> np.ndarray:
         c2w = c2w.copy()
-        c2w[:3, :3] = Rotation.from_matrix(c2w[:3, :3]).as_matrix()  # products drift from rigid, and extrapolating doubles it
+        c2w[:3, :3] = Rotation.from_matrix(
+            c2w[:3, :3]
+        ).as_matrix()  # products drift from rigid, and extrapolating doubles it
         c2w[:3, 3] = np.clip(c2w[:3, 3], _MARGIN, np.array(self.room.size) - _MARGIN)
         return c2w
 
@@ -173,12 +178,15 @@ def motion(
 
 
 def agreement(frame: Float32[np.ndarray, "H W 3"], seen: Float32[np.ndarray, "H W 3"]) -> float:
-    """How much of the frame's contrast the view explains, robustly: 1 minus the ratio of the mean absolute errors of
-    the view and of a flat image, brightness aside. At most 1; 0 or less for a view that explains nothing."""
-    residual = frame - seen
-    residual = residual - np.median(residual, axis=(0, 1))
-    flat = frame - np.median(frame, axis=(0, 1))
-    return float(1 - np.abs(residual).mean() / max(np.abs(flat).mean(), _LEAST_CONTRAST))
+    """How much of the frame the view explains, robustly: the median over 8x8 blocks of 1 minus the ratio of the mean
+    absolute errors of the view and of a flat image, brightness aside. At most 1; about 0 for a view that explains
+    nothing. Half of the blocks may show something else. A frame without contrast agrees with nothing (0)."""
+    residual = np.abs(frame - seen - np.median(frame - seen, axis=(0, 1))).mean(axis=-1)
+    flat = np.abs(frame - np.median(frame, axis=(0, 1))).mean(axis=-1)
+    if flat.mean() < _LEAST_CONTRAST:
+        return 0.0
+    left, contrast = (reduce(part, "(a h) (b w) -> a b", "mean", a=_BLOCKS, b=_BLOCKS) for part in (residual, flat))
+    return float(np.median(1 - left / np.maximum(contrast, _PLAIN)))
 
 
 def interpolated(c2w: Float64[np.ndarray, "T 4 4"], known: Bool[np.ndarray, " T"]) -> Float64[np.ndarray, "T 4 4"]:

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, UInt8
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed, Reconstruction, Reconstructor
@@ -81,7 +82,7 @@ class SceneCloud:
         if not len(points) or not np.isfinite(points).all():
             raise InputError("the ground-truth cloud is empty or holds NaN: give finite points in metres")
         self.points = points
-        self._tree = cKDTree(points)
+        self._tree = KDTree(points)
 
     def distances(self, points: Float[np.ndarray, "M 3"]) -> Float64[np.ndarray, " M"]:
         """Metres to the nearest point of the scene; exact."""
@@ -89,7 +90,8 @@ class SceneCloud:
 
     def nearest(self, points: Float[np.ndarray, "M 3"]) -> tuple[Float64[np.ndarray, " M"], Int[np.ndarray, " M"]]:
         """The same, and which points they are."""
-        return self._tree.query(points)
+        distance, index = self._tree.query(points)
+        return distance, np.asarray(index)
 
 
 class Similarity(NamedTuple):
@@ -166,10 +168,7 @@ def frame_distances(
     bounds = np.cumsum([0, *(len(part) for part in thin)])
     distance = cloud.distances(np.concatenate([np.empty((0, 3)), *thin]))
     return np.array(
-        [
-            distance[start:stop].mean() if stop > start else np.nan
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
-        ],
+        [distance[start:stop].mean() if stop > start else np.nan for start, stop in pairwise(bounds)],
         np.float64,
     )
 
@@ -189,7 +188,12 @@ def spatial_distance(
     except InputError as error:
         return SpatialResult(Outcome.NOT_REGISTERED, None, f"the anchors' cameras: {error}", found=found)
     metres, degrees = anchor_errors(made, anchors, to_scene)
-    known = {"anchor_metres": metres, "anchor_degrees": degrees, "scale": to_scene.scale, "found": found}
+    known: dict[str, Any] = {
+        "anchor_metres": metres,
+        "anchor_degrees": degrees,
+        "scale": to_scene.scale,
+        "found": found,
+    }
     if metres > _MOST_ANCHOR_METRES or degrees > _MOST_ANCHOR_DEGREES:
         reason = f"after registration the anchors' cameras are off by {metres:.2f} m and {degrees:.0f} degrees (median)"
         return SpatialResult(Outcome.NOT_REGISTERED, None, reason, **known)
@@ -206,7 +210,8 @@ def anchor_errors(made: Reconstruction, anchors: Anchors, to_scene: Similarity) 
     """Median error of the anchors' cameras in the scene's frame: metres, degrees. Anchors without a pose count as
     infinitely far off."""
     usable = np.isfinite(made.anchor_c2w).all(axis=(1, 2))
-    metres, degrees = np.full(len(usable), np.inf), np.full(len(usable), 180.0)
+    count = len(made.anchor_c2w)
+    metres, degrees = np.full(count, np.inf), np.full(count, 180.0)
     got, true = made.anchor_c2w[usable], anchors.c2w[usable]
     metres[usable] = np.linalg.norm(to_scene(got[:, :3, 3]) - true[:, :3, 3], axis=1)
     turned = Rotation.from_matrix(to_scene.rotation @ got[:, :3, :3])

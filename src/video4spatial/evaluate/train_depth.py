@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from video4spatial.data.rooms import RoomsConfig
 from video4spatial.evaluate.altered import furniture, moved, with_guest
 from video4spatial.evaluate.depth_net import DepthNet, floor_inverse_depth, log_depth
-from video4spatial.evaluate.rooms_reconstructor import colours
+from video4spatial.evaluate.rooms_reconstructor import colours, depth_net, unknown_view
 from video4spatial.geometry.poses import pose_from_waypoint
 from video4spatial.rooms import Room, tour
 from video4spatial.schema import InputError
@@ -34,6 +34,7 @@ _SHOTS = 32  # pairs a room
 _ALTERED, _OTHER = 18, 7  # of them in the altered room, in another room
 _SAME_SURFACE = 0.02  # of log depth
 _UNCHANGED_SHARE = 0.2  # weight of own depth where the known one is right
+_UNKNOWN = 0.2  # share of pairs whose frame has no known view: it was not found in the scene
 _BATCH = 16
 _LR = 3e-3
 
@@ -133,25 +134,29 @@ def _batches(config: RoomsConfig, pool_rooms: int, first_seed: int, rng: np.rand
             rows = []
             for pairs, k, mirrored in picks:
                 row = [spoiled(pairs.frame[k], rng), *(part[k] for part in pairs[1:])]
+                if rng.random() < _UNKNOWN:
+                    row[2], row[3] = unknown_view(row[2].shape[:2])
                 rows.append([np.ascontiguousarray(part[:, ::-1]) for part in row] if mirrored else row)
             yield Pairs(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
-def train(out: Path, minutes: float, rooms: int = 40, first_seed: int = 0, config: RoomsConfig | None = None) -> None:
-    """Train for ``minutes`` and write the weights, float16."""
-    config = config or RoomsConfig(difficulty=0.4, quality=0.3, rays=4)
+def train(out: Path, minutes: float, rooms: int = 60, first_seed: int = 0, start: Path | None = None) -> None:
+    """Train for ``minutes``, from ``start``'s weights if given, and write the weights, float16."""
+    config = RoomsConfig(difficulty=0.4, quality=0.3, rays=4)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    net = DepthNet().to(memory_format=torch.channels_last)
+    net = DepthNet()
+    if start is not None:
+        net.load_state_dict(depth_net(start).state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), lr=_LR, weight_decay=1e-2)
-    began, step, recent = None, 0, []
-    for batch in _batches(config, rooms, first_seed, rng):
+    began, recent = None, []
+    for step, batch in enumerate(_batches(config, rooms, first_seed, rng), 1):
         began = began or time.monotonic()
         done = (time.monotonic() - began) / (60 * minutes)
         if done >= 1:
             break
         for group in optimiser.param_groups:
-            group["lr"] = _LR * min(1, (step + 1) / 50) * min(1, 2 * (1 - done))
+            group["lr"] = _LR * min(1, step / 50) * min(1, 2 * (1 - done))
         true, known = log_depth(torch.from_numpy(batch.depth)), log_depth(torch.from_numpy(batch.known_depth))
         found = net(colours(batch.frame), colours(batch.known), known, torch.from_numpy(batch.floor))
         same = ((true - known).abs() < _SAME_SURFACE).float()
@@ -163,7 +168,6 @@ def train(out: Path, minutes: float, rooms: int = 40, first_seed: int = 0, confi
         (own + 0.5 * gate + error.mean()).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
-        step += 1
         changed = 1 - same
         told = ((error.detach() * changed).sum() / changed.sum().clamp(min=1)).item()
         recent = [*recent[-199:], (error.mean().item(), told, own.item(), gate.item())]
@@ -181,9 +185,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the weights go (safetensors)")
     parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--rooms", type=int, default=40, help="rooms held in memory at once")
+    parser.add_argument("--rooms", type=int, default=60, help="rooms held in memory at once")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first room")
+    parser.add_argument("--start", type=Path, help="weights to train on from")
     options = parser.parse_args()
-    train(options.out, options.minutes, options.rooms)
+    train(options.out, options.minutes, options.rooms, options.first_seed, options.start)
 
 
 if __name__ == "__main__":
