@@ -2,13 +2,15 @@
 
     python benchmarks/spatial.py --out benchmarks/results/spatial.json
 
-Each row: SD by the rooms reconstructor from the pixels, beside SD with the true depth and poses of the same altered room
-("oracle": what a perfect reconstruction would give). Means over the rooms; outcomes are counted.
+Each row: SD by the rooms reconstructor from the pixels, beside SD with the true depth and poses of the same altered
+room ("oracle": what a perfect reconstruction would give). Means over the rooms; outcomes are counted.
 """
 
 import argparse
 import json
 import time
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -208,35 +210,35 @@ def main() -> None:
     parser.add_argument("--size", default="96x64")
     parser.add_argument("--difficulty", type=float, default=0.3)
     parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 100)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only-truth", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     width, height = (int(side) for side in options.size.split("x"))
     config = RoomsConfig(width=width, height=height, frames=options.frames, difficulty=options.difficulty)
-    rows = []
-    for seed in tqdm(range(options.first_seed, options.first_seed + options.rooms)):
-        rows += one_room(seed, config, options.every, options.only_truth)
-    settings = {
-        "size": options.size,
-        "frames": options.frames,
-        "every": options.every,
-        "rooms": options.rooms,
-        "difficulty": options.difficulty,
-    }
+    measured = partial(one_room, config=config, every=options.every, only_truth=options.only_truth)
+    seeds = range(options.first_seed, options.first_seed + options.rooms)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict] = []
+    with get_context("spawn").Pool(options.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for number, found in enumerate(tqdm(pool.imap_unordered(measured, seeds), total=len(seeds)), 1):
+            rows += found
+            settings = {key: str(value) for key, value in vars(options).items()}
+            report = {"machine": describe_machine(), "settings": settings | {"rooms_done": number}} | summary(rows)
+            options.out.write_text(json.dumps(report, indent=2) + "\n")
+    print(options.out.read_text())
+
+
+def summary(rows: list[dict]) -> dict:
+    """The report of the rooms done so far."""
     timed = [row["seconds"] for row in rows if "seconds" in row]
-    report = {
-        "machine": describe_machine(),
-        "settings": {**settings, "first_seed": options.first_seed, "cloud": CLOUD_POINTS},
+    thinned = [row["thinning"] for row in rows if "thinning" in row]
+    return {
+        "cloud_points": CLOUD_POINTS,
         "camera": camera(rows),
         "table": table(rows),
-        "thinning": {
-            n: max(row["thinning"][n] for row in rows if "thinning" in row) for n in ("256", "512", "1024", "2048")
-        },
+        "thinning_error_metres": {n: max(one[n] for one in thinned) for n in thinned[0]},
         "seconds_a_video": {part: float(np.mean([one[part] for one in timed])) for part in ("reconstruct", "distance")},
     }
-    print(json.dumps(report, indent=2))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,9 @@ def test_frames_of_another_room_are_seen(held_out, true_result):
         mixed[replaced] = held_out.foreign[replaced]
         distances.append(held_out.sd(mixed).distance)
     assert distances[1] > distances[0] + 0.1
-    assert (np.diff(distances) > -0.01).all()  # poses of lost frames are interpolated, between other neighbours each time
+    assert (
+        np.diff(distances) > -0.01
+    ).all()  # poses of lost frames are interpolated, between other neighbours each time
 
 
 @pytest.mark.parametrize("kind", ["noise", "black", "another room"])

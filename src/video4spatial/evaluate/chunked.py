@@ -1,8 +1,8 @@
 """Feed-forward reconstruction of more frames than fit the memory: in chunks that share the anchors.
 
 A multi-view network gives depth and cameras of all images of one call in one frame, that of the call. So every call
-gets the anchors and some of the video; the anchors' points, the same pixels in every call, tell how the calls' frames lie to
-one another (a similarity, Umeyama), and all are brought into the first call's.
+gets the anchors and some of the video; the anchors' points, the same pixels in every call, tell how the calls' frames
+lie to one another (a similarity, Umeyama), and all are brought into the first call's.
 """
 
 from collections.abc import Callable

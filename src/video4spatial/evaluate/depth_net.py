@@ -1,8 +1,8 @@
 """The depth network of the rooms reconstructor: depth of a frame, given what the known scene looks like from there.
 
 Input: the frame, the known scene rendered at the frame's recovered pose (colour and log depth), and the inverse depth
-of the floor there, which gives the scale to things that stand on it. Output: log depth of what the FRAME shows, mixed of
-the known depth (where the frame shows the known surface) and of one that the network reads from the pixels:
+of the floor there, which gives the scale to things that stand on it. Output: log depth of what the FRAME shows, mixed
+of the known depth (where the frame shows the known surface) and of one that the network reads from the pixels:
 
     log d = g log d_known + (1 - g) log d_own
 
