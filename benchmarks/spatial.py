@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from machine import describe_machine
 from PIL import Image
+from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from video4spatial.data.rooms import HELD_OUT_SEED, RoomsConfig
 from video4spatial.evaluate.altered import headings, in_view_places, moved, stretched, with_guests
-from video4spatial.evaluate.following import following_error
 from video4spatial.evaluate.reconstruct import Anchors, anchor_indices
 from video4spatial.evaluate.rooms_reconstructor import RoomsReconstructor
 from video4spatial.evaluate.spatial import (
@@ -120,10 +120,10 @@ def one_room(seed: int, config: RoomsConfig, every: int, only_truth: bool) -> li
             "seconds": {"reconstruct": halfway - began, "distance": time.perf_counter() - halfway},
         }
         if shown is room:
-            followed = following_error(made.c2w, made.found, c2w)
+            turned = Rotation.from_matrix(made.c2w[:, :3, :3]).inv() * Rotation.from_matrix(c2w[:, :3, :3])
             row["camera"] = {
                 "metres": np.linalg.norm(made.c2w[:, :3, 3] - c2w[:, :3, 3], axis=1).tolist(),
-                "degrees": [followed.degrees, followed.most_degrees],
+                "degrees": np.degrees(turned.magnitude()).tolist(),
             }
         rows.append(row)
         if name == "truth":
@@ -191,13 +191,10 @@ def table(rows: list[dict]) -> list[dict]:
 def camera(rows: list[dict]) -> dict:
     """Pose errors on the true videos."""
     truth = [row["camera"] for row in rows if row["case"] == "truth"]
-    metres = np.concatenate([row["metres"] for row in truth])
+    metres, degrees = (np.concatenate([row[name] for row in truth]) for name in ("metres", "degrees"))
     return {
         "metres": {"mean": float(metres.mean()), "max": float(metres.max())},
-        "degrees": {
-            "mean": float(np.mean([row["degrees"][0] for row in truth])),
-            "max": float(np.max([row["degrees"][1] for row in truth])),
-        },
+        "degrees": {"mean": float(degrees.mean()), "max": float(degrees.max())},
     }
 
 

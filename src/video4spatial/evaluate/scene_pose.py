@@ -70,7 +70,7 @@ class ScenePoses:
         self._seen = _flat(np.stack([blurred(rgb) for rgb in room.render(self.candidates, self.looks[4]).rgb]))
 
     def track(self, frames: UInt8[np.ndarray, "T H W 3"]) -> Track:
-        """Poses of a video's frames, each started from where the last motion leads."""
+        """Poses of a video's frames, each started from where the last motion leads, lost ones again from behind."""
         count = len(frames)
         c2w, agreement = np.tile(np.eye(4), (count, 1, 1)), np.zeros(count)
         registered = np.zeros(count, bool)
@@ -90,6 +90,12 @@ class ScenePoses:
                 last = [*last[-1:], found.c2w]
             else:
                 lost += 1
+        for k in range(count - 2, -1, -1):  # what was lost before it was found again, from behind
+            if registered[k + 1] and not registered[k]:
+                found = self.align(pyramid(frames[k]), c2w[k + 1], _LEVELS)
+                agreement[k] = max(agreement[k], found.agreement)
+                if found.agreement >= LEAST_AGREEMENT:
+                    c2w[k], registered[k] = found.c2w, True
         return Track(interpolated(c2w, registered), registered, agreement)
 
     def find(self, levels: dict[int, Float32[np.ndarray, "_ _ 3"]]) -> Pose:
