@@ -116,9 +116,9 @@ def main() -> None:
     from video4spatial.data.rooms import training_videos
     from video4spatial.model.frozen import frozen_vae, text_parts
     from video4spatial.model.instruction import encode_text
+    from video4spatial.prepare.texts import precompute_text
     from video4spatial.storage.latents import LatentStore, LatentWriter
     from video4spatial.train.config import OptimConfig, StoreConfig
-    from video4spatial.train.precompute import precompute_text
     from video4spatial.train.recipes import load_recipe
     from video4spatial.train.sources import StoreSource
     from video4spatial.train.start import starting_transformer

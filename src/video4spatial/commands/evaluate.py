@@ -1,64 +1,109 @@
-"""``video4spatial evaluate``: a pipeline and its ablations on held-out rooms."""
+"""``video4spatial evaluate``: measure a folder of generated videos; or, given a benchmark's name, make them first."""
 
-import argparse
+import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from video4spatial.commands.demo import rooms_of
-from video4spatial.evaluate.benchmark import GroundingCase, NavigationCase
-from video4spatial.evaluate.heldout import HeldOutEvaluation
-from video4spatial.sample.guidance import Guidance
-from video4spatial.sample.pipeline import Video4SpatialPipeline
-from video4spatial.schema import Found
+from video4spatial import __version__
+from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
+from video4spatial.evaluate.generated import GeneratedFolder
+from video4spatial.evaluate.manifest import Benchmark
+from video4spatial.evaluate.metric import Metric
+from video4spatial.evaluate.metrics import JOINTS
+from video4spatial.evaluate.run import Evaluation, Row
+from video4spatial.evaluate.sheets import write_sheets
+from video4spatial.evaluate.table import markdown, tables
+from video4spatial.schema import InputError
+from video4spatial.storage.artifacts import atomic_path, write_json
 
-ABLATIONS = ("full", "first_frame_only", "no_guidance")
-
-
-def evaluate_pipeline(pipeline: Video4SpatialPipeline, options: argparse.Namespace) -> dict[str, Any]:
-    """Fill ``options.out`` with the table, its JSON and two contact sheets; print the table."""
-    pipeline.set_progress_bar_config(disable=True)
-    steps = options.steps or pipeline.config.steps
-
-    def generate(method: str, case: NavigationCase | GroundingCase, seed: int) -> tuple[np.ndarray, Found | None]:
-        navigates = isinstance(case, NavigationCase)
-        scale = pipeline.default_guidance(navigates) if options.guidance is None else options.guidance
-        result = pipeline(
-            pipeline.encode_context(case.context),
-            **instruction_of(case),
-            seed=seed,
-            steps=steps,
-            guidance=Guidance(scale, "none") if method == "no_guidance" else Guidance(scale),
-            context_latents=0 if method == "first_frame_only" else None,
-            frames=len(case.truth.frames),
-        )
-        return result.frames, result.found
-
-    evaluation = HeldOutEvaluation(
-        config=rooms_of(pipeline),
-        generate=generate,
-        reconstruct=lambda frames: pipeline.codec.decode(pipeline.codec.encode(frames)),
-        out=Path(options.out),
-        settings={"model": options.model, "steps": steps, "guidance": options.guidance, "commit": commit()},
-        navigation=options.cases,
-        grounding=options.cases,
-        target_frames=pipeline.config.frames,
-        grounding_frames=pipeline.config.frames,
-        seed=options.seed,
-    )
-    table = evaluation.run()
-    Console().print((Path(options.out) / "table.md").read_text(encoding="utf-8"), markup=False)
-    return table
+MODEL_CARD = (  # what is shown beside a small model
+    "full",
+    "first-frame-only",
+    "no-guidance",
+    "first-frame-held",
+    "nearest-context-frame-oracle",
+    "vae-reconstruction",
+    "ground-truth",
+)
 
 
-def instruction_of(case: NavigationCase | GroundingCase) -> dict[str, Any]:
-    """The case's instruction as the pipeline takes it."""
-    if isinstance(case, NavigationCase):
-        return {"path": case.path}
-    return {"instruction": case.target, "scene_description": case.scene}
+def evaluate_folder(
+    folder: GeneratedFolder,
+    metrics: Sequence[Metric],
+    methods: Sequence[str] | None = None,
+    benchmark: str | None = None,
+    cases: int | None = None,
+    tasks: Sequence[str] | None = None,
+    command: str = "",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Measure what is missing, write ``results.json``, ``results.md`` and the sheets, print the tables.
+
+    ``benchmark`` is the name or folder of the one that the videos answer, where the folder does not hold its manifest.
+    """
+    if benchmark is None and not folder.benchmark.exists():
+        raise InputError(f"{folder.root} has no benchmark.json: say which one its videos answer, --benchmark NAME")
+    asked = open_benchmark(benchmark or folder.root, cases=cases, tasks=tasks)
+    evaluation = Evaluation(folder, asked, open_contents(asked), metrics, JOINTS, methods)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        work = bar.add_task("measuring", total=evaluation.videos)
+        evaluation.on_video = lambda method: bar.update(work, advance=1, description=f"measuring {method}")
+        rows = list(evaluation.rows())
+    results = described(asked, evaluation, rows, command)
+    write_json(folder.results, results)
+    with atomic_path(folder.table) as temporary:
+        temporary.write_text(markdown(results["tables"], metrics, JOINTS), encoding="utf-8")
+    write_sheets(folder, asked, open_contents(asked), list(evaluation.infos))
+    print(folder.table.read_text(encoding="utf-8"))
+    return results
+
+
+def described(benchmark: Benchmark, evaluation: Evaluation, rows: list[Row], command: str) -> dict[str, Any]:
+    """All that ``results.json`` says: the tables, every row, and what they were made with."""
+    return {
+        "format": 1,
+        "made_with": {"command": command, "commit": commit(), "version": __version__, "machine": machine()},
+        "benchmark": {key: value for key, value in benchmark.to_json().items() if key != "cases"}
+        | {"digest": benchmark.digest},
+        "metrics": {
+            metric.name: {
+                "version": metric.version,
+                "settings": metric.settings,
+                "columns": {column.key: column.title for column in metric.columns},
+            }
+            for metric in evaluation.metrics
+        },
+        "methods": {
+            name: {"title": info.title, "notes": info.notes, "size": info.size, "length": info.length}
+            | {"settings": info.settings, "repeats": evaluation.repeats[name]}
+            for name, info in evaluation.infos.items()
+        },
+        "tables": tables(rows, evaluation.metrics, evaluation.joints),
+        "rows": [row.to_json() for row in rows],
+    }
+
+
+def machine() -> str:
+    """The processor and, where there is one, the GPU."""
+    import torch
+
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    return f"{processor()}{gpu}"
+
+
+def processor() -> str:
+    """The processor's own name where the system tells it, else its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def commit() -> str:

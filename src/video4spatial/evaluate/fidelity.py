@@ -1,12 +1,18 @@
 """How near a video comes to the true one, pixel by pixel (paper, Table 2: PSNR), through torchmetrics."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.frames import Frames, pairs_without_first
+from video4spatial.evaluate.generated import Video
+from video4spatial.evaluate.metric import Column, Score
+from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.schema import InputError
 
 PSNR_CAP = 100.0  # dB: identical frames have an infinite PSNR, which no mean could hold
@@ -52,3 +58,23 @@ def ssim_of_frames(a: Frames, b: Frames) -> Float32[np.ndarray, " n"]:
         assert isinstance(value, Tensor)
         values.append(value.reshape(len(x)))
     return torch.cat(values).numpy()
+
+
+class Fidelity:
+    """PSNR and SSIM against the true clip (paper, Table 2), box tails and the given first frame left out.
+
+    A video that is taken as a prefix is compared with as much of the truth.
+    """
+
+    name = "fidelity"
+    version = 1
+    tasks: tuple[Task, ...] = ("navigation",)
+    columns = (Column("psnr", "PSNR (dB)", digits=2), Column("ssim", "SSIM"))
+    settings: dict[str, Any] = {}  # noqa: RUF012
+
+    def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
+        if content.truth is None:
+            return NotComputed("the case has no true clip")
+        frames = video.moving
+        truth = content.truth.frames[: len(frames)]
+        return Score({"psnr": psnr(frames, truth), "ssim": ssim(frames, truth)})

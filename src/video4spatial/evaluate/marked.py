@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from video4spatial.evaluate.benchmark import GroundingCase
+from video4spatial.evaluate.cases import CaseContent
 from video4spatial.evaluate.views import SHELL, RoomViews
 from video4spatial.geometry.boxes import iou
 from video4spatial.rooms import COLOURS, Room, object_box
 from video4spatial.rooms.palette import nearest_colour
 from video4spatial.schema import Box, InputError
 
-LEAST_LIKENESS = 5.5  # dB; see Judge
+LEAST_LIKENESS = 5.5  # dB; see RoomJudge
 _LEAST_OVERLAP = 0.2  # intersection over union below which a box marks no object
 
 
@@ -39,7 +39,7 @@ class Marking(NamedTuple):
     likeness: float
 
 
-class Judge:
+class RoomJudge:
     """Decides what boxes mark in one case, whoever drew them.
 
     A view is believed from a likeness of 5.5 dB on (``LEAST_LIKENESS``). Chosen on 24 rooms, and measured on 40 others
@@ -52,26 +52,29 @@ class Judge:
     (``box_colour`` tells of the first).
     """
 
-    def __init__(self, case: GroundingCase) -> None:
-        self.case = case
-        moving = case.truth_c2w[: len(case.truth_c2w) - case.tail_frames]
-        self.views = RoomViews(case.room, np.concatenate([case.context_c2w[::2], moving]), case.intrinsics)
+    def __init__(self, content: CaseContent) -> None:
+        if content.room is None or content.truth_path is None:
+            raise InputError(f"case {content.case.case_id} is no grounding case in a room: only those have labels")
+        self.content, self.room = content, content.room
+        self.target, self.lens = int(content.case.facts["object_id"]), content.intrinsics
+        moving = content.truth_path.c2w[: content.case.moving]
+        self.views = RoomViews(self.room, np.concatenate([content.context_c2w[::2], moving]), self.lens)
 
     def __call__(self, frame: UInt8[np.ndarray, "H W 3"], box: Box) -> Marking:
         """What ``box`` marks on ``frame``, the last one ahead of the box tail.
 
         Raises ``InputError`` if the frame has another size than the case.
         """
-        lens = self.case.intrinsics
+        lens = self.lens
         if frame.shape[:2] != (lens.height, lens.width):
             size = f"{frame.shape[1]}x{frame.shape[0]}"
             raise InputError(f"the frame is {size}, the case {lens.width}x{lens.height}: give the case's size")
         view = self.views.find(frame)
         if view.likeness < LEAST_LIKENESS:
             return Marking(Outcome.UNDECIDED, 0, view.likeness)
-        ids = self.case.room.instances(view.c2w[None], lens)[0]
-        object_id = object_in_box(self.case.room, ids, box)
-        return Marking(compare(self.case.room, object_id, self.case.object_id), object_id, view.likeness)
+        ids = self.room.instances(view.c2w[None], lens)[0]
+        object_id = object_in_box(self.room, ids, box)
+        return Marking(compare(self.room, object_id, self.target), object_id, view.likeness)
 
 
 def object_in_box(room: Room, ids: Integer[np.ndarray, "H W"], box: Box) -> int:

@@ -1,218 +1,168 @@
-"""The table: means with their intervals, what the parts of the method are worth, and every case's value."""
+"""The table: means with their intervals, differences to the full model, and how many cases each figure is of."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from video4spatial.evaluate.marked import Outcome
+import numpy as np
+
+from video4spatial.evaluate.cases import TASKS
+from video4spatial.evaluate.generated import Outcome
+from video4spatial.evaluate.metric import Column, Joint, Metric, Value
+from video4spatial.evaluate.run import Row
 from video4spatial.evaluate.statistics import Interval, bootstrap_interval, paired_difference, rate_interval
-from video4spatial.schema import InputError
 
-FULL, CEILING = "full", "vae_reconstruction"
-MEASURES = ("psnr", "ssim")
-_RATES = (
-    ("found", "box read back"),
-    ("right", "right, of all"),
-    ("right_of_decided", "right, of decided"),
-    ("decided", "decided, of boxes"),
-    ("colour_agrees", "colour agrees"),
-    ("centred", "centred, of boxes"),
-)
+FULL = "full"
+JOINT = "joint"
+Groups = dict[str, list[Column]]
 
 
-@dataclass(frozen=True)
-class CaseResult:
-    """One method on one navigation case. ``psnr`` in dB."""
-
-    method: str
-    case_id: str
-    psnr: float
-    ssim: float
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> "CaseResult":
-        return cls(**row)
+def column_groups(metrics: Sequence[Metric], joints: Sequence[Joint], task: str) -> Groups:
+    """The columns of a task, by metric; figures made of several metrics are a group of their own."""
+    groups: Groups = {}
+    for metric in metrics:
+        if task in metric.tasks:
+            shown = [column for column in metric.columns if column.tasks is None or task in column.tasks]
+            groups |= {metric.name: shown} if shown else {}
+    present = {column.key for columns in groups.values() for column in columns}
+    together = [joint.column for joint in joints if task in joint.tasks and present.issuperset(joint.needs)]
+    return groups | ({JOINT: together} if together else {})
 
 
-@dataclass(frozen=True)
-class GroundingResult:
-    """One method on one grounding case.
+def tables(rows: Sequence[Row], metrics: Sequence[Metric], joints: Sequence[Joint] = ()) -> dict[str, Any]:
+    """One table a task, ready for JSON:
 
-    Attributes:
-        found: a red box was read back; the rest is None (``confidence`` 0) where it was not.
-        outcome: what the box marks, by the room's labels.
-        colour_agrees: the box's pixels have the target's colour word; None too if it has none.
-        centred: the box's centre lies in the frame's central 60 % (SPEC, Instruction Following).
-        marked: what was marked in words, "red chair"; empty if undecided or nothing.
-        likeness: in dB, how well the view that decided it resembles the frame.
+    ``{task: {"cases", "methods": {method: {"videos": {outcome: n}, "columns": {key: entry}, "not_computed": {metric:
+    {reason: n}}}}, "differences": {"full - rival": {key: entry}}}}``. An entry has mean, low, high, ``of`` (cases with
+    a value) and ``missing`` (cases without); with repeats also ``any_of`` for rates: the share of cases that succeed in
+    any of the first n. An entry of no case has a mean of None. Outcomes add up to cases times repeats.
     """
-
-    method: str
-    case_id: str
-    found: bool
-    confidence: float
-    outcome: Outcome | None = None
-    colour_agrees: bool | None = None
-    centred: bool | None = None
-    marked: str = ""
-    likeness: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"outcome": self.outcome.value if self.outcome else None}
-
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> "GroundingResult":
-        outcome = None if row["outcome"] is None else Outcome(row["outcome"])
-        return cls(**{**row, "outcome": outcome})
-
-
-ResultT = TypeVar("ResultT", CaseResult, GroundingResult)
-Rows = dict[str, list[ResultT]]
-
-
-def navigation_table(results: Sequence[CaseResult]) -> dict[str, Any]:
-    """PSNR and SSIM a method, paired differences to the full model, and its gap to the ceiling; ready for JSON.
-
-    Raises ``InputError`` if there are no results, or the methods have not the same cases.
-    """
-    rows = _by_method(results)
-    values = {method: {name: [getattr(row, name) for row in of] for name in MEASURES} for method, of in rows.items()}
-
-    def difference(a: str, b: str) -> dict[str, Any]:
-        return {name: _entry(paired_difference(values[a][name], values[b][name])) for name in MEASURES}
-
-    table: dict[str, Any] = {
-        "cases": len(next(iter(rows.values()))),
-        "methods": {
-            method: {name: _entry(bootstrap_interval(of[name])) for name in MEASURES} for method, of in values.items()
-        },
-        "differences": {},
-        "values": {method: {row.case_id: [row.psnr, row.ssim] for row in of} for method, of in rows.items()},
-    }
-    if FULL in rows:
-        rivals = [method for method in rows if method not in (FULL, CEILING)]
-        table["differences"] = {f"{FULL} - {rival}": difference(FULL, rival) for rival in rivals}
-        if CEILING in rows:
-            table["ceiling_gap"] = difference(CEILING, FULL)
-    return table
-
-
-def grounding_table(results: Sequence[GroundingResult]) -> dict[str, Any]:
-    """Rates a method, each with the number of cases it is taken over, and paired differences; ready for JSON.
-
-    ``right`` counts over all cases: no box, or an undecided one, is not right. ``right_of_decided`` counts over boxes
-    that could be decided. A rate over no case is None. A difference whose interval has no width says only that no case
-    differed. Raises as ``navigation_table``.
-    """
-    rows = _by_method(results)
-    methods = {}
-    for method, of in rows.items():
-        boxes = [row for row in of if row.found]
-        decided = [row for row in boxes if row.outcome is not Outcome.UNDECIDED]
-        methods[method] = {
-            "found": _rate(of, lambda row: row.found),
-            "right": _rate(of, _is_right),
-            "right_of_decided": _rate(decided, _is_right),
-            "decided": _rate(boxes, lambda row: row.outcome is not Outcome.UNDECIDED),
-            "colour_agrees": _rate([row for row in boxes if row.colour_agrees is not None], lambda r: r.colour_agrees),
-            "centred": _rate(boxes, lambda row: row.centred),
-            "outcomes": {outcome.value: sum(row.outcome is outcome for row in of) for outcome in Outcome},
+    found: dict[str, Any] = {}
+    for task in TASKS:
+        of_task = [row for row in rows if row.task == task]
+        if not of_task:
+            continue
+        groups = column_groups(metrics, joints, task)
+        columns = [column for group in groups.values() for column in group]
+        by_method: dict[str, list[Row]] = {}
+        for row in of_task:
+            by_method.setdefault(row.method, []).append(row)
+        found[task] = {
+            "cases": len({row.case_id for row in of_task}),
+            "columns": {name: [column.key for column in group] for name, group in groups.items()},
+            "methods": {method: _method(by_method[method], columns) for method in ordered(by_method)},
+            "differences": _differences(by_method, columns),
         }
-    rivals = [method for method in rows if FULL in rows and method not in (FULL, "ground_truth")]
+    return found
+
+
+def ordered(methods: Sequence[str] | dict[str, Any]) -> list[str]:
+    """Method names with ``full`` first, the others by name."""
+    return sorted(methods, key=lambda name: (name != FULL, name))
+
+
+def _method(rows: list[Row], columns: list[Column]) -> dict[str, Any]:
+    reasons: dict[str, Counter[str]] = {}
+    for row in rows:
+        for metric, reason in row.not_computed.items():
+            reasons.setdefault(metric, Counter())[reason] += 1
+    outcomes = Counter(row.outcome for row in rows)
     return {
-        "cases": len(next(iter(rows.values()))),
-        "methods": methods,
-        "differences": {
-            f"{FULL} - {rival}": {
-                "found": _entry(paired_difference([r.found for r in rows[FULL]], [r.found for r in rows[rival]])),
-                "right": _entry(
-                    paired_difference([_is_right(r) for r in rows[FULL]], [_is_right(r) for r in rows[rival]])
-                ),
-            }
-            for rival in rivals
-        },
-        "values": {
-            method: {row.case_id: row.outcome.value if row.outcome else "no_box" for row in of}
-            for method, of in rows.items()
-        },
+        "videos": {outcome.value: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
+        "columns": {column.key: _entry(rows, column) for column in columns},
+        "not_computed": {metric: dict(sorted(of.items())) for metric, of in reasons.items()},
     }
 
 
-def markdown(table: dict[str, Any]) -> str:
-    """The table ``{"navigation": ..., "grounding": ...}`` (either may be absent) as Markdown."""
+def per_case(rows: Sequence[Row], key: str) -> dict[str, list[Value]]:
+    """A column's values of each case, one a repeat; None where there is none. Cases it is not asked of are left out."""
+    values: dict[str, list[Value]] = {}
+    for row in sorted(rows, key=lambda row: (row.case_id, row.repeat)):
+        if row.outcome is not Outcome.NOT_APPLICABLE:
+            values.setdefault(row.case_id, []).append(row.values.get(key))
+    return values
+
+
+def case_means(rows: Sequence[Row], key: str) -> dict[str, float]:
+    """A column's mean over the repeats of each case that has a value."""
+    cases = {case: [float(v) for v in of if v is not None] for case, of in per_case(rows, key).items()}
+    return {case: float(np.mean(of)) for case, of in cases.items() if of}
+
+
+def _entry(rows: list[Row], column: Column) -> dict[str, Any]:
+    cases, means = per_case(rows, column.key), case_means(rows, column.key)
+    told = {"of": len(means), "missing": len(cases) - len(means)}
+    if not means:
+        return {"mean": None, "low": None, "high": None, **told}
+    repeats = max(len(of) for of in cases.values())
+    values = list(means.values())
+    whole = column.rate and all(value in (0.0, 1.0) for value in values)
+    entry = {**_interval(rate_interval([v == 1.0 for v in values]) if whole else bootstrap_interval(values)), **told}
+    if column.rate and repeats > 1:
+        entry["any_of"] = {
+            str(n): _interval(rate_interval([any(v is not None and bool(v) for v in of[:n]) for of in cases.values()]))
+            for n in range(1, repeats + 1)
+        }
+    return entry
+
+
+def _differences(by_method: dict[str, list[Row]], columns: list[Column]) -> dict[str, Any]:
+    """``full`` minus every other method, over the cases that both have a value of."""
+    if FULL not in by_method:
+        return {}
+    found: dict[str, Any] = {}
+    for rival in ordered(by_method)[1:]:
+        entries = {}
+        for column in columns:
+            a, b = (case_means(by_method[name], column.key) for name in (FULL, rival))
+            shared = sorted(a.keys() & b.keys())
+            if shared:
+                pair = paired_difference([a[case] for case in shared], [b[case] for case in shared])
+                entries[column.key] = {**_interval(pair), "of": len(shared)}
+        found[f"{FULL} - {rival}"] = entries
+    return found
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def markdown(found: dict[str, Any], metrics: Sequence[Metric], joints: Sequence[Joint] = ()) -> str:
+    """The tables as Markdown, a table for each task and metric."""
     parts = []
-    if "navigation" in table:
-        of = table["navigation"]
-        lines = [
-            f"## Navigation: {of['cases']} held-out trajectories",
-            "",
-            "Mean over cases [95 % bootstrap interval]; the given first frame is not counted.",
-            "",
-            "| method | PSNR (dB) | SSIM |",
-            "|---|---|---|",
-        ]
-        contrasts = dict(of["differences"])
-        if "ceiling_gap" in of:
-            contrasts[f"{CEILING} - {FULL}"] = of["ceiling_gap"]
-        for name, row in [*of["methods"].items(), *contrasts.items()]:
-            lines.append(f"| {name} | {_text(row['psnr'], 2)} | {_text(row['ssim'], 3)} |")
-        parts.append("\n".join(lines))
-    if "grounding" in table:
-        of = table["grounding"]
-        lines = [
-            f"## Grounding: {of['cases']} held-out cases",
-            "",
-            "Share of cases [95 % interval] (of how many). A box is right if its content has the target's category and "
-            "colour by the room's own labels; undecided where no view of the room resembles the frame.",
-            "",
-            "| method | " + " | ".join(title for _, title in _RATES) + " |",
-            "|---" * (len(_RATES) + 1) + "|",
-        ]
-        for name, row in of["methods"].items():
-            lines.append(f"| {name} | " + " | ".join(_text(row[rate], 2) for rate, _ in _RATES) + " |")
-        for name, row in of["differences"].items():
-            cells = [_text(row.get(rate), 2) if rate in row else "" for rate, _ in _RATES]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for task, table in found.items():
+        lines = [f"## {task.capitalize()}: {table['cases']} cases", ""]
+        lines += ["Mean over cases [95 % bootstrap interval] (cases, where not all have a value).", ""]
+        for method, of in table["methods"].items():
+            told = [f"{n} {outcome.replace('_', ' ')}" for outcome, n in of["videos"].items() if outcome != "ok"]
+            lines += [f"- {method}: {', '.join(told)}"] if told else []
+            for metric, reasons in of["not_computed"].items():
+                lines += [f"- {method}, {metric} not computed: {n} x {reason}" for reason, n in reasons.items()]
+        for name, columns in column_groups(metrics, joints, task).items():
+            lines += ["", "| method | " + " | ".join(_title(column) for column in columns) + " |"]
+            lines.append("|---" * (len(columns) + 1) + "|")
+            for row, entries in [*_shown(table["methods"]), *table["differences"].items()]:
+                cells = [_text(entries.get(column.key), column, table["cases"]) for column in columns]
+                lines.append(f"| {row} | " + " | ".join(cells) + " |")
+            settings = next((m.settings for m in metrics if m.name == name), {})
+            if settings:
+                lines += ["", f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items())]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def _by_method(results: Sequence[ResultT]) -> Rows:
-    """Rows of each method, in the order of cases; methods in the order they first appear."""
-    rows: Rows = {}
-    for result in results:
-        rows.setdefault(result.method, []).append(result)
-    if not rows:
-        raise InputError("a table needs results: evaluate at least one case")
-    for of in rows.values():
-        of.sort(key=lambda row: row.case_id)
-    cases = {method: [row.case_id for row in of] for method, of in rows.items()}
-    first = next(iter(cases))
-    for method, ids in cases.items():
-        if ids != cases[first] or len(set(ids)) != len(ids):
-            raise InputError(f"{method} and {first} have not the same cases, once each: evaluate the missing ones")
-    return rows
+def _shown(methods: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(method, of["columns"]) for method, of in methods.items()]
 
 
-def _is_right(row: GroundingResult) -> bool:
-    return row.outcome is Outcome.RIGHT
+def _title(column: Column) -> str:
+    arrow = {"higher": " ↑", "lower": " ↓", None: ""}[column.better]
+    return column.title + arrow
 
 
-def _rate(rows: Sequence[GroundingResult], holds: Callable[[GroundingResult], bool | None]) -> dict[str, Any] | None:
-    if not rows:
-        return None
-    return _entry(rate_interval([bool(holds(row)) for row in rows])) | {"of": len(rows)}
-
-
-def _entry(interval: Interval) -> dict[str, Any]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
-
-
-def _text(entry: dict[str, Any] | None, digits: int) -> str:
-    if entry is None:
+def _text(entry: dict[str, Any] | None, column: Column, cases: int) -> str:
+    if entry is None or entry["mean"] is None:
         return "–"
-    of = f" ({entry['of']})" if "of" in entry else ""
-    return f"{entry['mean']:.{digits}f} [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]{of}"
+    d = column.digits
+    of = "" if entry["of"] == cases else f" ({entry['of']})"
+    return f"{entry['mean']:.{d}f} [{entry['low']:.{d}f}, {entry['high']:.{d}f}]{of}"

@@ -27,6 +27,7 @@ from video4spatial.sample.from_wan import WanParts, require_pipeline
 from video4spatial.sample.guidance import Conditions, Guidance, GuidedVelocity
 from video4spatial.sample.modes import Sampling, modes_in, not_trained_for
 from video4spatial.sample.session import (
+    ContextChoice,
     ContextStream,
     EncodedScene,
     Progress,
@@ -214,6 +215,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         steps: int | None = None,
         guidance: float | Guidance | None = None,
         context_latents: int | None = None,
+        context_choice: ContextChoice = "uniform",
         frames: int | None = None,
         vanilla_rope: bool = False,
         sampling: Sampling | None = None,
@@ -230,7 +232,9 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             seed: one seed, one clip.
             guidance: scale of joint guidance, or a ``Guidance`` (ablations).
             context_latents: how many latents of the scene to look at; 0 is the first frame only.
+            context_choice: spread evenly over it, or one contiguous run (an ablation), where ``seed`` says.
             frames: clip length, 4k + 1; for grounding it includes the box tail.
+            vanilla_rope: contiguous indices over the whole sequence (an ablation).
             sampling: exact unless given: what is computed in which order, and the faster modes.
             on_step: called with (steps done, steps, latents) after each step; raise in it to stop.
 
@@ -250,7 +254,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         trained = self.trained_sampling
         sampling = (sampling or Sampling()).resolve(guidance.guides, guidance.mode, trained)
         wanted = context_latents if context_latents is not None else int(self.config.context_latents)
-        context, index = scene.context(wanted)
+        context, index = scene.context(wanted, context_choice, seed)
         height, width = scene.first_frame.shape[:2]
 
         text, unknown = "", []
@@ -287,6 +291,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
             "guidance": guidance.scale,
             "guidance_mode": guidance.mode,
             "context_latents": len(index),
+            "context_choice": context_choice,
             "context_index": index.tolist(),
             "branches": "batched" if velocity.batched else "sequential",
             "modes": modes_in(sampling, steps, int(self.config.steps), weights),

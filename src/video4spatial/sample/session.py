@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from video4spatial.data.windows import Mode as ContextChoice
 from video4spatial.data.windows import choose_context
 from video4spatial.model.latents import LatentCodec
 from video4spatial.schema import TIME_STRIDE, Box, Clip, Found, InputError
@@ -40,11 +41,18 @@ class EncodedScene:
     def __len__(self) -> int:
         return self.latents.shape[1]
 
-    def context(self, count: int) -> tuple[Float[Tensor, "C k h w"], Int[Tensor, " k"]]:
-        """``count`` latents spread evenly over the video, with their indices in it; all if there are fewer."""
+    def context(
+        self, count: int, choice: ContextChoice = "uniform", seed: int = 0
+    ) -> tuple[Float[Tensor, "C k h w"], Int[Tensor, " k"]]:
+        """``count`` latents of the video, with their indices in it; all if there are fewer.
+
+        ``uniform`` spreads them evenly over it; ``contiguous`` (the paper's ablation) takes one run, and ``scattered``
+        latents at random, as in training; ``seed`` says which.
+        """
         if count < 0:
             raise InputError(f"context-latents is {count}: give 0 (first frame only) or more")
-        index = torch.as_tensor(choose_context(np.arange(len(self)), count, "uniform"), dtype=torch.long)
+        chosen = choose_context(np.arange(len(self)), count, choice, np.random.default_rng(seed))
+        index = torch.as_tensor(chosen, dtype=torch.long)
         return self.latents[:, index], index
 
 

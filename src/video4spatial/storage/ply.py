@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
 from video4spatial.schema import InputError
+from video4spatial.storage.artifacts import atomic_path
 
 _NAMES = {"i1": "char int8", "u1": "uchar uint8", "i2": "short int16", "u2": "ushort uint16", "i4": "int int32"}
 _NAMES |= {"u4": "uint uint32", "f4": "float float32", "f8": "double float64"}
@@ -49,6 +50,15 @@ def read_vertices(path: str | Path) -> Float64[np.ndarray, "N 3"]:
         raise InputError(f"{path} is cut off or damaged within its vertices: fetch it again") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def write_vertices(path: str | Path, points: Float[np.ndarray, "N 3"]) -> None:
+    """Write a point cloud: float32 positions, binary, little-endian; the whole file or none."""
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
+    lines += [f"property float {axis}" for axis in "xyz"]
+    with atomic_path(path) as temporary:
+        header = "\n".join([*lines, "end_header", ""]).encode("ascii")
+        temporary.write_bytes(header + np.ascontiguousarray(points, "<f4").tobytes())
 
 
 def _header(path: Path, begin: bytes) -> tuple[str, int, dict[str, str], int]:

@@ -117,11 +117,14 @@ def require_video_name(path: str | Path) -> None:
     require_writable(path)
 
 
-def write_video(path: str | Path, clip: Clip, crf: int = 18) -> None:
+def write_video(path: str | Path, clip: Clip, crf: int = 18, lossless: bool = False) -> None:
     """Write H.264 (yuv420p, index at the front) to .mp4, .mov or .mkv; the whole file or none.
 
-    ``crf`` is x264's quality, 0 (best) to 51. Raises ``InputError`` for odd sizes (4:2:0 colour needs even ones), an
-    empty clip, another suffix, or a place that cannot be written.
+    ``crf`` is x264's quality, 0 (best) to 51. ``lossless`` keeps every pixel as it is (RGB, High 4:4:4 Predictive,
+    which FFmpeg reads and few browsers play), and any size.
+
+    Raises ``InputError`` for odd sizes (4:2:0 colour needs even ones), an empty clip, another suffix, or a place that
+    cannot be written.
     """
     path = Path(path)
     width, height = clip.size
@@ -129,7 +132,7 @@ def write_video(path: str | Path, clip: Clip, crf: int = 18) -> None:
         raise InputError(f"{path}: videos are written to {', '.join(_CONTAINERS)}: choose such a name")
     if not len(clip):
         raise InputError(f"{path}: the clip has no frames to write")
-    if width % 2 or height % 2:
+    if (width % 2 or height % 2) and not lossless:
         even = f"{width - width % 2}x{height - height % 2}"
         raise InputError(f"{path}: {width}x{height} has an odd side, which H.264 cannot hold: resize or crop to {even}")
     if not 0 <= crf <= 51:
@@ -139,9 +142,10 @@ def write_video(path: str | Path, clip: Clip, crf: int = 18) -> None:
     with atomic_path(path) as temporary:
         options = {"movflags": "+faststart"} if path.suffix.lower() != ".mkv" else {}
         with av.open(temporary, "w", options=options) as container:
-            stream = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(65535))
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.options = {"crf": str(crf)}
+            codec, pixels = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv420p")
+            stream = container.add_stream(codec, rate=Fraction(clip.fps).limit_denominator(65535))
+            stream.width, stream.height, stream.pix_fmt = width, height, pixels
+            stream.options = {"crf": "0" if lossless else str(crf)}
             for frame in clip.frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
             container.mux(stream.encode())
