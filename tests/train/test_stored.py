@@ -85,7 +85,7 @@ def test_a_store_to_judge_by(stored_run, tmp_path):
     train, judging = split(dataclasses.replace(stored_run.data, validation=(str(tmp_path),)))
     assert {v.environment_id for v in train} == {f"room{number}" for number in range(5)}
     assert [v.video_id for v in judging] == ["judge-0"]
-    with pytest.raises(InputError, match="which data.validation"):
+    with pytest.raises(InputError, match=r"which data.validation"):
         split(dataclasses.replace(stored_run.data, validation=stored_run.data.roots))
 
 
