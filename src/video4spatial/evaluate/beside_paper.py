@@ -22,7 +22,7 @@ def beside_paper(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> s
     lines = [
         f"# {experiment['title']} ({experiment['source']})",
         "",
-        "Ours (the paper's). Against full: ✓ goes the paper's way, ✗ the other way, ? cannot be told (paired interval).",
+        "Ours (the paper's). Against full: ✓ goes the paper's way, ✗ the other, ? cannot be told (paired interval).",
         "",
         "| row | " + " | ".join(_title(key) for key in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
