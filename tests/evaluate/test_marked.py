@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video4spatial.evaluate.marked import Judge, Outcome, box_colour, compare, object_in_box
+from video4spatial.evaluate.marked import Outcome, RoomJudge, box_colour, compare, object_in_box
 from video4spatial.evaluate.views import SHELL
 from video4spatial.geometry.boxes import iou
 from video4spatial.rooms import PALETTE, object_box
@@ -13,11 +13,11 @@ from video4spatial.schema import Box, InputError
 
 @pytest.fixture(scope="module")
 def judges(easy_cases):
-    return [Judge(case) for case in easy_cases]
+    return [RoomJudge(case) for case in easy_cases]
 
 
 def last_frame(case):
-    return case.truth.frames[-case.tail_frames - 1]
+    return case.truth.frames[case.case.moving - 1]
 
 
 def blurred(frame):
@@ -49,10 +49,10 @@ def test_plain_and_random_frames_are_undecided(easy_cases, judges):
 def test_a_box_on_another_object_is_not_right(easy_cases, judges):
     tried = 0
     for case, judge in zip(easy_cases, judges, strict=True):
-        ids = case.room.instances(case.truth_c2w[-1:], case.intrinsics)[0]
+        ids = case.room.instances(case.truth_path.c2w[-1:], case.intrinsics)[0]
         for other in np.unique(ids):
             box = object_box(ids, int(other))
-            if other in (0, case.object_id) or case.room.object(int(other)).category in SHELL:
+            if other in (0, case.case.facts["object_id"]) or case.room.object(int(other)).category in SHELL:
                 continue
             if box is None or box.area < 60 or iou(box, case.box) > 0.2:
                 continue
@@ -66,7 +66,7 @@ def test_a_box_on_the_bare_wall_marks_nothing(easy_cases):
     ids = np.full((64, 96), 3, np.uint16)
     assert case.room.object(3).category == "wall"
     assert object_in_box(case.room, ids, Box(10, 10, 40, 40)) == 0
-    assert compare(case.room, 0, case.object_id) is Outcome.NOTHING
+    assert compare(case.room, 0, case.case.facts["object_id"]) is Outcome.NOTHING
 
 
 def test_a_thin_object_wins_over_what_shows_through(easy_cases):

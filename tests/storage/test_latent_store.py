@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from video4spatial.schema import InputError, Intrinsics
 from video4spatial.storage import latents as module
@@ -256,7 +257,7 @@ def test_damage_is_named(tmp_path):
 
 def test_a_shard_that_lacks_a_video_is_damaged(tmp_path):
     store = store_of(tmp_path, 1)
-    module.save_file({"other": torch.zeros(1)}, store.layout.shard(0))
+    save_file({"other": torch.zeros(1)}, store.layout.shard(0))
     for read in (lambda: store.read("v0", "video"), store.verify):
         with pytest.raises(InputError, match=r"shard-000000.safetensors is damaged"):
             read()

@@ -15,20 +15,10 @@ AddCommand = Callable[[str, Run, str], argparse.ArgumentParser]  # name, what it
 
 
 def quiet_libraries() -> None:
-    """Keep model libraries from printing their own progress and advice into a command's output."""
-    import logging
-    import warnings
+    """Keep model libraries from printing into a command's output; imported here, for help is instant."""
+    from video4spatial.model.quiet import quiet_libraries as quiet
 
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    for name in ("torchao", "torch.utils._pytree"):  # advice at torchao's import, which diffusers does where it can
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*_stable_hash_for_caching")  # compiled 8-bit weights are not cached
+    quiet()
 
 
 def load_pipeline(name: str, options: argparse.Namespace | None = None) -> "Video4SpatialPipeline":

@@ -14,6 +14,13 @@ def add_commands(command: AddCommand) -> None:
     benchmark = command("benchmark", run_benchmark, "Write a benchmark out as files, for any system to answer.")
     _which(benchmark)
     benchmark.add_argument("out", metavar="DIR", help="the folder to write")
+    store = benchmark.add_argument_group("where BENCHMARK is a prepared and curated store (defaults are the paper's)")
+    for name, default in (("scenes", 18), ("grounding", 107), ("navigation", 90), ("absent", 36)):
+        store.add_argument(f"--{name}", type=int, default=default, metavar="N", help="how many; default %(default)s")
+    store.add_argument("--navigation-frames", type=int, default=161, metavar="N", help="default %(default)s")
+    store.add_argument("--environments", metavar="FILE", help="choose among these only, one a line: those held out")
+    store.add_argument("--draw", type=int, default=0, metavar="SEED", help="of scenes and cases; default %(default)s")
+    store.add_argument("--manifest-only", action="store_true", help="benchmark.json alone: the store stays where it is")
 
     generate = command("generate", run_generate, "Answer a benchmark's cases with videos, by a method.")
     _which(generate)
@@ -51,7 +58,7 @@ def add_commands(command: AddCommand) -> None:
 
 
 def _which(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("benchmark", metavar="BENCHMARK", help="rooms, rooms:long, rooms:tiny, or a folder")
+    parser.add_argument("benchmark", metavar="BENCHMARK", help="rooms, rooms:long, rooms:tiny, or a folder of one")
     parser.add_argument("--size", metavar="WxH", help="of rooms, if not the benchmark's own")
     add_part(parser)
 
@@ -85,11 +92,47 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
     from video4spatial.evaluate.written import write_benchmark
 
-    asked = open_benchmark(options.benchmark, size_of(options), options.cases, options.task)
+    if is_store(options.benchmark):
+        asked = _of_store(options).select(options.cases, options.task)
+    else:
+        asked = open_benchmark(options.benchmark, size_of(options), options.cases, options.task)
+    if options.manifest_only:
+        asked.save(options.out)
+        return
     with Progress(console=Console(stderr=True)) as bar:
         work = bar.add_task("cases", total=len(asked.cases))
         write_benchmark(asked, open_contents(asked), Path(options.out), lambda case: bar.advance(work))
     print(f"{options.out}: " + ", ".join(f"{count} {task}" for task, count in asked.counts.items()))
+
+
+def is_store(path: str) -> bool:
+    """Whether this is a prepared store rather than a benchmark."""
+    from video4spatial.storage.artifacts import StoreLayout
+
+    return StoreLayout(Path(path)).origin.is_file() and not (Path(path) / "benchmark.json").exists()
+
+
+def _of_store(options: argparse.Namespace):
+    from video4spatial.evaluate.stored_cases import StoredSettings, stored_benchmark
+
+    chosen = None
+    if options.environments is not None:
+        try:
+            lines = Path(options.environments).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{options.environments} cannot be read ({error}): give a text file, one a line") from None
+        chosen = tuple(lines)
+    settings = StoredSettings(
+        options.benchmark,
+        options.scenes,
+        options.grounding,
+        options.navigation,
+        options.absent,
+        options.navigation_frames,
+        environments=chosen,
+        seed=options.draw,
+    )
+    return stored_benchmark(Path(options.benchmark).resolve().name, settings)
 
 
 def run_generate(options: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ class Models:
         self._encoded: tuple[str, EncodedScene] | None = None
         faster = choose(list(settings.faster), settings.steps)
         if faster.weights:
-            raise InputError("--faster with 8-bit weights is not for generate: convert the model, or leave it out")
+            raise InputError(f"--faster {' '.join(settings.faster)}: generate takes no 8-bit weights, leave them out")
         self.faster = faster
 
     @cached_property
@@ -67,7 +67,7 @@ class Models:
 
     def scene(self, content: CaseContent) -> EncodedScene:
         """The case's context, encoded once a scene, with the case's own first frame."""
-        name = content.case.scene_id
+        name = content.context_id
         if self._encoded is None or self._encoded[0] != name:
             config = self.pipeline.config
             width, height = content.first_frame.shape[1], content.first_frame.shape[0]

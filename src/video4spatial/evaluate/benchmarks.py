@@ -71,4 +71,8 @@ def open_contents(benchmark: Benchmark) -> Contents:
         from video4spatial.evaluate.written import WrittenContents
 
         return WrittenContents(benchmark)
-    raise InputError(f"benchmark {benchmark.name} is of kind {benchmark.kind!r}: use rooms or files")
+    if benchmark.kind == "store":
+        from video4spatial.evaluate.stored_content import StoredContents
+
+        return StoredContents(benchmark)
+    raise InputError(f"benchmark {benchmark.name} is of kind {benchmark.kind!r}: use rooms, store or files")

@@ -5,7 +5,8 @@ from typing import Any
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
 from video4spatial.evaluate.marked import Outcome, RoomJudge, box_colour
-from video4spatial.evaluate.metric import Column, NotComputed, Score, Value
+from video4spatial.evaluate.metric import Column, Score, Value
+from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.geometry.boxes import centre_rule, read_box_tail
 
 _CENTRAL = 0.6  # SPEC, Instruction Following
@@ -42,17 +43,17 @@ class BoxAnswer:
         if not video.tail_frames:
             return NotComputed("the video has no box tail")
         read = read_box_tail(video.frames, video.tail_frames)
+        box, confidence = read or (None, 0.0)
         notes: dict[str, Any] = {"read": "no box"}
-        if read is not None:
-            box, confidence = read
+        if box is not None:
             corners = [round(v, 2) for v in (box.x0, box.y0, box.x1, box.y1)]
             notes = {"read": corners, "confidence": round(confidence, 4)}
         if content.case.task == "absent":
-            return Score(values | {"false_find": read is not None}, notes)
-        values |= {"box_found": read is not None}
+            return Score(values | {"false_find": box is not None}, notes)
+        values |= {"box_found": box is not None}
         if content.room is not None:
             values |= {"box_right": False}
-        if read is None:
+        if box is None:
             return Score(values, notes)
         held = video.moving[-1]
         values["box_centred"] = centre_rule(box, held.shape[1], held.shape[0], _CENTRAL)

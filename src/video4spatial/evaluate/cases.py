@@ -25,7 +25,7 @@ class Case:
 
     Attributes:
         task: "grounding"; "absent" (of an object that is not there: the right answer is no box); "navigation".
-        scene_id: cases of one scene share context, anchors and point cloud.
+        scene_id: cases of one scene share its point cloud; in rooms also the context and its anchors.
         frames: length of the clip, box tail included, 4k + 1.
         tail_frames: of the box tail; 0 for navigation.
         seed: the case's own; ``generate`` adds to it by run and repeat.
@@ -96,6 +96,11 @@ class CaseContent:
         self.case, self.fps = case, fps
 
     @property
+    def context_id(self) -> str:
+        """Names the context: cases of one name have the same."""
+        return self.case.scene_id
+
+    @property
     def context(self) -> Clip:
         """The walk-through: all that a model is given beside the first frame and the instruction."""
         raise NotImplementedError
@@ -105,17 +110,17 @@ class CaseContent:
         """The context's poses: for measuring and for oracles, never for a model."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def first_frame(self) -> UInt8[np.ndarray, "H W 3"]:
         """Where the clip starts: given to every method."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def truth(self) -> Clip | None:
         """The true clip, box tail included; None for an absent object."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def truth_path(self) -> CameraPath | None:
         """The true clip's poses; in navigation they are the instruction."""
         raise NotImplementedError

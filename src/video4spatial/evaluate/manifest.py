@@ -21,7 +21,7 @@ class Benchmark:
     """Cases in the order in which they are worked off: those of one scene together.
 
     Attributes:
-        kind: who makes the content: "rooms" (rendered from seeds), "source" (a dataset on disk) or "files" (written
+        kind: who makes the content: "rooms" (rendered from seeds), "store" (a prepared dataset) or "files" (written
             out, see ``written.py``).
         settings: what the content is made with, ready for JSON.
         root: the folder the manifest was read from, for kind "files".

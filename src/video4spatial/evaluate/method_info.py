@@ -38,13 +38,15 @@ class MethodInfo:
         content = read_json(path) if path.exists() else {}
         if not isinstance(content, dict) or not content.keys() <= _METHOD_KEYS:
             raise InputError(f"{path}: give an object with any of {', '.join(sorted(_METHOD_KEYS))}")
-        info = cls(**{"title": folder.name, **content})
-        tail = info.tail_frames
-        if info.size not in ("exact", "fit") or info.length not in ("exact", "resample", "prefix"):
+        said = {"title": folder.name, "tail_frames": None, "size": "exact", "length": "exact", **content}
+        if said["size"] not in ("exact", "fit") or said["length"] not in ("exact", "resample", "prefix"):
             raise InputError(f'{path}: size is "exact" or "fit"; length is "exact", "resample" or "prefix"')
-        if not (tail is None or (isinstance(tail, int) and tail >= 0)) or not isinstance(info.settings, dict):
+        tail, words = said["tail_frames"], (said["title"], said.get("notes", ""))
+        if not (tail is None or (type(tail) is int and tail >= 0)) or not isinstance(said.get("settings", {}), dict):
             raise InputError(f"{path}: tail_frames is a number of frames from 0 up, settings an object")
-        return info
+        if not all(isinstance(word, str) for word in words):
+            raise InputError(f"{path}: title and notes are texts")
+        return cls(**said)
 
 
 def at_length(frames: np.ndarray, wanted: int, length: str) -> np.ndarray | None:

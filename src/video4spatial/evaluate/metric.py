@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Outcome, Video
+from video4spatial.evaluate.outcome import NotComputed
 
 Value = float | int | bool | None
 
@@ -44,13 +45,6 @@ class Score:
 
     values: dict[str, Value]
     notes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class NotComputed:
-    """No figures, and why: counted and printed, never dropped."""
-
-    reason: str
 
 
 @runtime_checkable

@@ -9,9 +9,16 @@ from inspect import signature
 from video4spatial.evaluate.box_answer import BoxAnswer
 from video4spatial.evaluate.fidelity import Fidelity
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
+from video4spatial.evaluate.quality_metrics import DynamicDegreeMetric, ImagingQualityMetric, LPIPSMetric
 from video4spatial.schema import InputError
 
-METRICS: dict[str, Callable[..., Metric]] = {"fidelity": Fidelity, "box": BoxAnswer}
+METRICS: dict[str, Callable[..., Metric]] = {
+    "fidelity": Fidelity,
+    "lpips": LPIPSMetric,
+    "box": BoxAnswer,
+    "imaging-quality": ImagingQualityMetric,
+    "dynamic-degree": DynamicDegreeMetric,
+}
 
 
 def _joint_rate(limit: float) -> Callable[[Mapping[str, Value]], Value]:

@@ -84,7 +84,7 @@ class RoomContent(CaseContent):
             return self._approach.clip
         return Clip(self.room.render(self._tour, self.intrinsics).rgb, self.fps)
 
-    @property
+    @cached_property
     def truth_path(self) -> CameraPath | None:
         if self.case.task == "absent":
             return None

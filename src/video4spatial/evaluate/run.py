@@ -12,7 +12,8 @@ from video4spatial.evaluate.cases import Case, CaseContent
 from video4spatial.evaluate.generated import GeneratedFolder, Outcome, Video
 from video4spatial.evaluate.manifest import Benchmark, Contents
 from video4spatial.evaluate.method_info import MethodInfo
-from video4spatial.evaluate.metric import Joint, Metric, NotComputed, Score, Value, without_video
+from video4spatial.evaluate.metric import Joint, Metric, Score, Value, without_video
+from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.schema import InputError
 from video4spatial.storage.journal import Journal
 

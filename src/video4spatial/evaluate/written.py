@@ -1,14 +1,14 @@
 """A benchmark written out as files, for systems that are not ours, and read back.
 
 DIR/benchmark.json
-DIR/scenes/<scene_id>/context.mp4            the walk-through, lossless
-DIR/scenes/<scene_id>/transforms.json        its poses and lens (nerfstudio): for measuring, not for models
-DIR/scenes/<scene_id>/cloud.ply              ground-truth points, metres, in the frame of the poses
+DIR/contexts/<context>/context.mp4         the walk-through, lossless; the manifest names each case's context
+DIR/contexts/<context>/transforms.json     its poses and lens (nerfstudio): for measuring, not for models
+DIR/scenes/<scene_id>/cloud.ply            ground-truth points, metres, in the frame of the poses
 DIR/cases/<case_id>/first_frame.png
-DIR/cases/<case_id>/instruction.txt          grounding: the paper's sentence
-DIR/cases/<case_id>/transforms_path.json     navigation: the asked path (grounding: the true one), every frame
-DIR/cases/<case_id>/path.csv                 navigation: the same as waypoints, relative to the first frame
-DIR/cases/<case_id>/truth.mp4                the true clip, box tail included, lossless; none for absent objects
+DIR/cases/<case_id>/instruction.txt        grounding: the paper's sentence
+DIR/cases/<case_id>/transforms_path.json   navigation: the asked path (grounding: the true one), every frame
+DIR/cases/<case_id>/path.csv               navigation: the same as waypoints, relative to the first frame
+DIR/cases/<case_id>/truth.mp4              the true clip, box tail included, lossless; none for absent objects
 """
 
 from collections.abc import Callable
@@ -23,7 +23,6 @@ from video4spatial.evaluate.cases import Case, CaseContent
 from video4spatial.evaluate.manifest import Benchmark, Contents
 from video4spatial.geometry.formats import load_path, save_path
 from video4spatial.geometry.poses import relative_to
-from video4spatial.rooms import Room
 from video4spatial.schema import Box, CameraPath, Clip, InputError, Intrinsics
 from video4spatial.storage.artifacts import atomic_path
 from video4spatial.storage.ply import read_vertices, write_vertices
@@ -40,6 +39,9 @@ class WrittenLayout:
     def scene(self, scene_id: str, name: str) -> Path:
         return self.root / "scenes" / scene_id / name
 
+    def context(self, context_id: str, name: str) -> Path:
+        return self.root / "contexts" / context_id / name
+
     def case(self, case_id: str, name: str) -> Path:
         return self.root / "cases" / case_id / name
 
@@ -52,13 +54,12 @@ def write_benchmark(
     ``on_case`` is called after each case.
     """
     layout = WrittenLayout(root)
-    boxes: dict[str, list[float]] = {}
-    written: set[str] = set()
+    cases: list[Case] = []
+    written: set[Path] = set()
     for content in contents.of(benchmark.cases):
         case = content.case
-        if case.scene_id not in written:
-            _write_scene(layout, content)
-            written.add(case.scene_id)
+        _write_shared(layout, content, written)
+        told: dict[str, object] = {"context": content.context_id}
         write_image(layout.case(case.case_id, "first_frame.png"), content.first_frame)
         if case.sentence:
             with atomic_path(layout.case(case.case_id, "instruction.txt")) as temporary:
@@ -71,36 +72,38 @@ def write_benchmark(
             own = CameraPath(relative_to(content.path.c2w, 0), content.path.intrinsics)
             save_path(layout.case(case.case_id, "path.csv"), own)
         if content.box is not None:
-            boxes[case.case_id] = [content.box.x0, content.box.y0, content.box.x1, content.box.y1]
+            told["box"] = [content.box.x0, content.box.y0, content.box.x1, content.box.y1]
+        cases.append(replace(case, facts={**case.facts, **told}))
         on_case(case)
     if benchmark.kind != "rooms":
-        cases = tuple(
-            replace(c, facts={**c.facts, "box": boxes[c.case_id]}) if c.case_id in boxes else c for c in benchmark.cases
-        )
-        benchmark = replace(benchmark, kind="files", cases=cases)
+        benchmark = replace(benchmark, kind="files", cases=tuple(cases))
     benchmark.save(root)
 
 
-def _write_scene(layout: WrittenLayout, content: CaseContent) -> None:
-    scene = content.case.scene_id
-    write_video(layout.scene(scene, "context.mp4"), content.context, lossless=True)
-    save_path(layout.scene(scene, "transforms.json"), CameraPath(content.context_c2w, content.intrinsics))
-    write_vertices(layout.scene(scene, "cloud.ply"), content.cloud)
+def _write_shared(layout: WrittenLayout, content: CaseContent, written: set[Path]) -> None:
+    """What several cases have, once."""
+    context, scene = content.context_id, content.case.scene_id
+    if (video := layout.context(context, "context.mp4")) not in written:
+        write_video(video, content.context, lossless=True)
+        save_path(layout.context(context, "transforms.json"), CameraPath(content.context_c2w, content.intrinsics))
+    if (cloud := layout.scene(scene, "cloud.ply")) not in written:
+        write_vertices(cloud, content.cloud)
+    written |= {video, cloud}
 
 
 class WrittenScene:
-    """What a scene's folder holds."""
+    """What a scene's folder holds, and the last context that one of its cases has looked at."""
 
     def __init__(self, layout: WrittenLayout, scene_id: str) -> None:
         self.layout, self.scene_id = layout, scene_id
+        self._context: tuple[str, Clip, CameraPath] | None = None
 
-    @cached_property
-    def context(self) -> Clip:
-        return read_video(self.layout.scene(self.scene_id, "context.mp4"))
-
-    @cached_property
-    def path(self) -> CameraPath:
-        return load_path(self.layout.scene(self.scene_id, "transforms.json"))
+    def context(self, context_id: str) -> tuple[Clip, CameraPath]:
+        if self._context is None or self._context[0] != context_id:
+            clip = read_video(self.layout.context(context_id, "context.mp4"))
+            path = load_path(self.layout.context(context_id, "transforms.json"))
+            self._context = (context_id, clip, path)
+        return self._context[1:]
 
     @cached_property
     def cloud(self) -> Float[np.ndarray, "N 3"]:
@@ -118,24 +121,24 @@ class WrittenContent(CaseContent):
         return self.scene.layout.case(self.case.case_id, name)
 
     @property
+    def context_id(self) -> str:
+        return str(self.case.facts.get("context", self.case.scene_id))
+
+    @property
     def context(self) -> Clip:
-        return self.scene.context
+        return self.scene.context(self.context_id)[0]
 
     @property
     def context_c2w(self) -> Float[np.ndarray, "T 4 4"]:
-        return self.scene.path.c2w
+        return self.scene.context(self.context_id)[1].c2w
 
     @property
     def intrinsics(self) -> Intrinsics:
-        return self.scene.path.intrinsics
+        return self.scene.context(self.context_id)[1].intrinsics
 
     @property
     def cloud(self) -> Float[np.ndarray, "N 3"]:
         return self.scene.cloud
-
-    @property
-    def room(self) -> Room | None:
-        return None
 
     @cached_property
     def first_frame(self) -> UInt8[np.ndarray, "H W 3"]:

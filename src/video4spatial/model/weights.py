@@ -61,6 +61,8 @@ def open_weights(path: str | Path) -> Weights:
     path = Path(path)
     if path.suffix in (".pth", ".pt") and path.is_file():
         return _pickled(path)
+    if path.suffix in (".pth", ".pt", ".safetensors") and not path.exists():
+        raise InputError(f"{path} is not there: give the path of a weight file")
     files = [path] if path.is_file() else _files_of_folder(path)
     handles: dict[str, Any] = {}
     shapes: dict[str, tuple[int, ...]] = {}
@@ -139,7 +141,7 @@ def require_match(expected: Shapes, found: Shapes, source: str, optional: Collec
     if wrong:
         raise InputError(
             f"{source} does not hold this model's weights ({len(expected)} tensors expected, {len(found)} found): "
-            f"{'; '.join(wrong)}. Check that it belongs to this config.json, or copy it again"
+            f"{'; '.join(wrong)}. Check that it belongs to this model (and its config.json), or copy it again"
         )
 
 

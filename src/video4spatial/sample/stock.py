@@ -15,6 +15,7 @@ from diffusers import DiffusionPipeline, HunyuanVideoFramepackPipeline, WanImage
 from jaxtyping import UInt8
 from PIL import Image
 
+from video4spatial.model.instruction import encode_text
 from video4spatial.sample.session import load_first_frame, seeded
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json
@@ -87,14 +88,12 @@ class StockVideo:
         frames: int | None = None,
         steps: int | None = None,
         guidance: float | None = None,
-        max_tokens: int | None = None,
     ) -> None:
         self.model = model
         self.width, self.height = size or (model.width, model.height)
         self.frames = model.frames if frames is None else frames
         self.steps = model.steps if steps is None else steps
         self.guidance = model.guidance if guidance is None else guidance
-        self.tokens = {} if max_tokens is None else {"max_sequence_length": max_tokens}
         if self.width % model.multiple or self.height % model.multiple:
             raise InputError(
                 f"{model.name} makes sizes that divide by {model.multiple}, not {self.width}x{self.height}"
@@ -112,6 +111,15 @@ class StockVideo:
         size = f"{self.width}x{self.height}"
         return {"size": size, "frames": self.frames, "steps": self.steps, "guidance": self.guidance}
 
+    def _text(self, prompt: str) -> dict[str, Any]:
+        """The prompt as the pipeline takes it. Wan's is embedded here, as diffusers does it, whose cleaning of stray
+        markup and encodings would need ftfy; these sentences hold none."""
+        if self.model is not WAN_I2V:
+            return {"prompt": prompt}
+        made: Any = self.pipeline
+        embeds = encode_text(made.tokenizer, made.text_encoder, [prompt, ""], device=made._execution_device)
+        return {"prompt_embeds": embeds[:1], "negative_prompt_embeds": embeds[1:]}
+
     @torch.no_grad()
     def __call__(
         self, first_frame: UInt8[np.ndarray, "H W 3"], prompt: str, seed: int
@@ -121,7 +129,7 @@ class StockVideo:
         made: Any = self.pipeline
         out = made(
             image=image,
-            prompt=prompt,
+            **self._text(prompt),
             width=self.width,
             height=self.height,
             num_frames=self.frames,
@@ -129,7 +137,6 @@ class StockVideo:
             guidance_scale=self.guidance,
             generator=seeded(seed),
             output_type="np",
-            **self.tokens,
         ).frames[0]
         return np.rint(np.clip(np.asarray(out, np.float32), 0, 1)[: self.frames] * 255).astype(np.uint8)
 

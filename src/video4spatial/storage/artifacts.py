@@ -147,6 +147,36 @@ class StoreLayout:
     def shard(self, number: int) -> Path:
         return self.shards / f"shard-{number:06d}.safetensors"
 
+    def scene_shard(self, name: str) -> Path:
+        """A shard of its own for what was made of one scene video."""
+        return self.shards / f"{name}.safetensors"
+
+    @property
+    def scenes(self) -> Path:
+        """What became of each unit of the source."""
+        return self.root / "scenes"
+
+    def scene(self, unit: str) -> Path:
+        return self.scenes / f"{unit}.json"
+
+    @property
+    def clips(self) -> Path:
+        """Grounding clips with their box tails: a store of its own."""
+        return self.root / "clips"
+
+    @property
+    def labels(self) -> Path:
+        """What curation found in each stored video."""
+        return self.root / "labels"
+
+    def label(self, video_id: str) -> Path:
+        return self.labels / f"{video_id}.json"
+
+    @property
+    def absent(self) -> Path:
+        """Instructions that name an object of another environment."""
+        return self.root / "absent.jsonl"
+
     @property
     def texts(self) -> Path:
         """Embeddings of the sentences of this store's videos: a store of its own."""

@@ -8,9 +8,8 @@ Latents ``[C, F, h, w]`` ("video": causal, "image": each group's first frame alo
 along their first axis.
 """
 
-import fcntl
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +20,13 @@ import pyarrow.parquet as pq
 import torch
 from einops import rearrange
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from video4spatial.schema import InputError, Intrinsics
 from video4spatial.storage.artifacts import StoreLayout, atomic_path
 from video4spatial.storage.latent_index import LATENTS, SCHEMA, StoredVideo, checksum, read_index, stored_video
+from video4spatial.storage.latent_rows import lay_out, save_shard
+from video4spatial.storage.lock import lock_store
 
 __all__ = ["LATENTS", "LatentStore", "LatentWriter", "StoredVideo"]
 
@@ -45,18 +45,10 @@ class LatentWriter:
     def __init__(self, root: str | Path, shard_bytes: int = SHARD_BYTES) -> None:
         self.layout = StoreLayout(Path(root))
         self.shard_bytes = shard_bytes
-        try:
-            self.layout.shards.mkdir(parents=True, exist_ok=True)
-            self._lock = self.layout.lock.open("w")
-        except OSError as error:
-            raise InputError(f"{root} cannot hold a latent store: {error.strerror}; choose another folder") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise InputError(f"{root} is being written by another process: wait for it or choose another") from None
+        self._lock = lock_store(self.layout)
         try:
             self._rows = read_index(self.layout.index).to_pylist() if self.layout.index.exists() else []
+            self._refuse_scene_shards()
             self._discard_unlisted()
         except BaseException:
             self._lock.close()
@@ -93,29 +85,10 @@ class LatentWriter:
         """
         if video_id in self._ids:
             raise InputError(f"video {video_id!r} is in {self.layout.root} already: skip it (`in` tells) or rename it")
-        if not video_id or "/" in video_id or not tensors:
-            raise InputError(f"video id {video_id!r}: give a non-empty name without '/', and at least one tensor")
-        given = {name: _as_tensor(value) for name, value in tensors.items()}
-        latents, frames = _lengths(video_id, given)
-        shapes = {name: list(tensor.shape) for name, tensor in given.items()}
-        stored = {name: _to_disk(name, tensor) for name, tensor in sorted(given.items())}
-        lens = intrinsics.vector.tolist() if intrinsics else [None] * 4
-        row = {
-            "video_id": video_id,
-            "environment_id": environment_id,
-            "frames": frames,
-            "latents": latents,
-            "width": size[0],
-            "height": size[1],
-            "fps": float(fps),
-            **dict(zip(("fx", "fy", "cx", "cy"), lens, strict=True)),
-            "tensors": json.dumps(shapes),
-            "meta": json.dumps(meta or {}),
-            "sha256": checksum(stored),
-        }
+        row, stored = lay_out(video_id, environment_id, tensors, fps=fps, size=size, intrinsics=intrinsics, meta=meta)
         self._ids.add(video_id)
         self._pending.append(row)
-        self._buffer |= {f"{video_id}/{name}": tensor for name, tensor in stored.items()}
+        self._buffer |= stored
         if sum(tensor.nbytes for tensor in self._buffer.values()) >= self.shard_bytes:
             self.flush()
 
@@ -126,7 +99,7 @@ class LatentWriter:
         try:
             shard = self.layout.shard(1 + max((_number(row["shard"]) for row in self._rows), default=-1))
             with atomic_path(shard) as temporary:
-                _save(self._buffer, temporary)
+                save_shard(self._buffer, temporary)
             rows = self._rows + [row | {"shard": shard.name} for row in self._pending]
             with atomic_path(self.layout.index) as temporary, temporary.open("wb") as file:
                 pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), file)
@@ -142,6 +115,10 @@ class LatentWriter:
                 self.flush()
         finally:
             self._lock.close()
+
+    def _refuse_scene_shards(self) -> None:
+        if self.layout.scenes.is_dir() or any(not _is_numbered(row["shard"]) for row in self._rows):
+            raise InputError(f"{self.layout.root} has a shard for each scene, as prepare writes: choose another folder")
 
     def _discard_unlisted(self) -> None:
         listed = {row["shard"] for row in self._rows}
@@ -253,46 +230,8 @@ def _runs(wanted: np.ndarray) -> list[tuple[int, int]]:
     return [(int(run[0]), int(run[-1]) + 1) for run in np.split(wanted, breaks) if len(run)]
 
 
-def _as_tensor(value: Tensor | np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value.detach().cpu()
-
-
-def _to_disk(name: str, tensor: Tensor) -> Tensor:
-    """A copy of its own memory: what the caller does to the tensor afterwards must not reach the shard."""
-    laid_out = rearrange(tensor, "C F h w -> F C h w") if name in LATENTS else tensor
-    return laid_out.clone(memory_format=torch.contiguous_format)
-
-
-def _lengths(video_id: str, tensors: Mapping[str, Tensor]) -> tuple[int, int]:
-    """``(latents, frames)`` of the video, agreed on by all tensors that tell."""
-    latents = {}
-    for name, tensor in tensors.items():
-        if name in LATENTS:
-            if tensor.ndim != 4:
-                raise InputError(f"video {video_id!r}: {name!r} has shape {tuple(tensor.shape)}, not [C, F, h, w]")
-            latents[name] = tensor.shape[1]
-        elif tensor.ndim == 0:
-            raise InputError(f"video {video_id!r}: {name!r} is a scalar: put it into meta")
-    poses = tensors["c2w"].shape[0] if "c2w" in tensors else None
-    if len(set(latents.values())) > 1:
-        raise InputError(f"video {video_id!r}: the latents disagree in length: {latents}")
-    count = next(iter(latents.values()), 0 if poses is None else (poses - 1) // 4 + 1)
-    frames = poses if poses is not None else max(0, 4 * (count - 1) + 1)
-    if latents and count != (frames - 1) // 4 + 1:
-        raise InputError(
-            f"video {video_id!r}: {frames} poses do not go with {count} latents (4 frames each, 1 the first)"
-        )
-    return count, frames
-
-
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file(tensors, path)
-    except SafetensorError as error:  # carries the system's error only as text
-        code = next((number for number in range(1, 134) if f"(os error {number})" in str(error)), None)
-        if code is None:
-            raise
-        raise OSError(code, os.strerror(code), str(path)) from None
+def _is_numbered(shard: str) -> bool:
+    return re.fullmatch(r"shard-\d+\.safetensors", shard) is not None
 
 
 def _number(shard: str) -> int:

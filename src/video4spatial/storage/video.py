@@ -123,7 +123,8 @@ def write_video(path: str | Path, clip: Clip, crf: int = 18, lossless: bool = Fa
     ``crf`` is x264's quality, 0 (best) to 51. ``lossless`` keeps every pixel as it is (RGB, High 4:4:4 Predictive,
     which FFmpeg reads and few browsers play), and any size.
 
-    Raises ``InputError`` for odd sizes (4:2:0 colour needs even ones), an empty clip, another suffix, or a place that cannot be written.
+    Raises ``InputError`` for odd sizes (4:2:0 colour needs even ones), an empty clip, another suffix, or a place that
+    cannot be written.
     """
     path = Path(path)
     width, height = clip.size

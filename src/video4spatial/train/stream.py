@@ -1,6 +1,5 @@
 """Rooms for training, rendered by worker processes while training goes on, and the latents made of them."""
 
-import hashlib
 import multiprocessing
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from rich.progress import Progress
 from video4spatial.data.dataset import LatentVideo, MemoryVideo, StoreVideo
 from video4spatial.data.rooms import HELD_OUT_SEED, RoomsConfig, training_videos
 from video4spatial.data.scene import AnnotatedVideo
+from video4spatial.model.frozen import vae_fingerprint
 from video4spatial.model.latents import LatentCodec
 from video4spatial.schema import TIME_STRIDE, InputError
 from video4spatial.storage.latents import LatentStore, LatentWriter
@@ -137,12 +137,7 @@ def keep_video(writer: LatentWriter, video: MemoryVideo, fps: float) -> None:
 
 def fingerprint(codec: LatentCodec, rooms: RoomsConfig) -> str:
     """A short name for "these rooms through this VAE": latents under another name are other latents."""
-    statistics = (codec.vae.config.latents_mean, codec.vae.config.latents_std)
-    digest = hashlib.sha256(repr((rooms, *map(list, statistics))).encode())
-    for key, tensor in sorted(codec.vae.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    return vae_fingerprint(codec, rooms)
 
 
 class LatentRooms:
