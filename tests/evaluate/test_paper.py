@@ -75,7 +75,7 @@ def test_full_is_best_where_the_paper_says_so():
 
 
 def test_numbers_that_the_text_repeats():
-    """Sections 4.2 and 6.4 name these; the abstract of each table's claim in words."""
+    """Sections 4.2, 4.3 and 6.4."""
     assert (of("no-box-tail", IF_02), of(FULL, IF_02)) == (0.5401, 0.6486)
     assert of(FULL, SD) == 0.1099
     ours, anysplat = TABLE_2.row(FULL).values, TABLE_2.row("anysplat").values
