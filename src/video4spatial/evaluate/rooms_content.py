@@ -42,7 +42,7 @@ class RoomContent(CaseContent):
     def room(self) -> Room:
         return self.walk.room
 
-    @property
+    @cached_property
     def context(self) -> Clip:
         return self.walk.clip
 
