@@ -154,7 +154,7 @@ def test_repeats_count_a_case_if_any_succeeds(tmp_path, tiny_benchmark, tiny_con
     _, found = evaluate(folder, part, [metric])
     entry = found["navigation"]["methods"]["full"]["columns"]["bright"]
     assert entry["mean"] == pytest.approx(2 / 6)
-    assert {n: of["mean"] for n, of in entry["any_of"].items()} == {"1": 0.5, "2": 0.5, "3": 1.0}
+    assert {n: of["mean"] for n, of in entry["any_of"].items()} == pytest.approx({"1": 1 / 3, "2": 2 / 3, "3": 1.0})
 
 
 def test_why_something_was_not_computed_is_counted(tmp_path, tiny_benchmark, tiny_contents):
@@ -188,9 +188,10 @@ def rows_of(method, values, outcome=Outcome.OK):
 def test_joint_rates_by_hand():
     """IF(SD < d): over all videos; a distance that is not known is not below d."""
     asked = [(True, 0.1), (True, 0.3), (False, 0.1), (True, None), (None, 0.1)]
-    told = [JOINTS[0].of({"followed": followed, "sd": sd}) for followed, sd in asked]
+    told = [JOINTS[0].of({"if": followed, "sd": sd, "sd_scored": sd is not None}) for followed, sd in asked]
     assert told == [True, False, False, False, None]
-    assert JOINTS[1].of({"followed": True, "sd": 0.15}) is False
+    assert JOINTS[1].of({"if": True, "sd": 0.15, "sd_scored": True}) is False
+    assert JOINTS[0].of({"if": True, "sd": None, "sd_scored": None}) is None  # SD was not computed at all
 
 
 def test_differences_are_paired_over_shared_cases():

@@ -44,7 +44,7 @@ def settings_of(config: TransformerRun) -> dict[str, Any]:
 def _rooms_seen(config: TransformerRun) -> dict[str, Any]:
     rooms = config.stream.rooms
     sizes = {"width": rooms.width, "height": rooms.height, "fps": rooms.fps, "fov": rooms.fov}
-    return sizes | {"tail_frames": rooms.tail_frames}
+    return sizes | {"tail_frames": rooms.tail_frames if config.window.tail else 0}
 
 
 def _store_seen(config: TransformerRun, data: StoreConfig) -> dict[str, Any]:
