@@ -10,7 +10,13 @@ from video4spatial.evaluate.cases import TASKS
 from video4spatial.evaluate.generated import Outcome
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
 from video4spatial.evaluate.run import Row
-from video4spatial.evaluate.statistics import Interval, bootstrap_interval, paired_difference, rate_interval
+from video4spatial.evaluate.statistics import (
+    Interval,
+    bootstrap_interval,
+    paired_difference,
+    paired_test,
+    rate_interval,
+)
 
 FULL = "full"
 JOINT = "joint"
@@ -34,7 +40,7 @@ def tables(rows: Sequence[Row], metrics: Sequence[Metric], joints: Sequence[Join
 
     ``{task: {"cases", "methods": {method: {"videos": {outcome: n}, "columns": {key: entry}, "not_computed": {metric:
     {reason: n}}}}, "differences": {"full - rival": {key: entry}}}}``. An entry has mean, low, high, ``of`` (cases with
-    a value) and ``missing`` (cases without); with repeats also ``any_of`` for rates: the share of cases that succeed in
+    a value) and ``missing`` (cases without); a difference has ``p`` (``paired_test``); with repeats also ``any_of`` for rates: the share of cases that succeed in
     any of the first n. An entry of no case has a mean of None. Outcomes add up to cases times repeats.
     """
     found: dict[str, Any] = {}
@@ -117,8 +123,9 @@ def _differences(by_method: dict[str, list[Row]], columns: list[Column]) -> dict
             a, b = (case_means(by_method[name], column.key) for name in (FULL, rival))
             shared = sorted(a.keys() & b.keys())
             if shared:
-                pair = paired_difference([a[case] for case in shared], [b[case] for case in shared])
-                entries[column.key] = {**_interval(pair), "of": len(shared)}
+                ours, theirs = [a[case] for case in shared], [b[case] for case in shared]
+                pair, p = paired_difference(ours, theirs), paired_test(ours, theirs)
+                entries[column.key] = {**_interval(pair), "of": len(shared), "p": p}
         found[f"{FULL} - {rival}"] = entries
     return found
 
