@@ -31,7 +31,7 @@ def add_commands(command: AddCommand) -> None:
     generate.add_argument("--as", dest="renamed", metavar="NAME", help="another folder name for a single method")
     generate.add_argument("--repeats", type=int, default=1, metavar="N", help="videos a case; default %(default)s")
     generate.add_argument("--shard", default="0/1", metavar="K/N", help="the K-th of N shares of the cases, from 0")
-    _sampling(generate)
+    add_sampling(generate)
     rival = generate.add_argument_group("wan-i2v and framepack (defaults are the paper's)")
     rival.add_argument("--rival", metavar="FOLDER", help="its diffusers pipeline")
     rival.add_argument(
@@ -52,25 +52,25 @@ def add_commands(command: AddCommand) -> None:
         "--benchmark", metavar="NAME|FOLDER", help="which one the videos of DIR answer, if not told there"
     )
     evaluate.add_argument("--out", metavar="DIR", help="for a BENCHMARK: where videos and results go; a rerun goes on")
-    _part(evaluate)
+    add_part(evaluate)
     evaluate.add_argument("--size", metavar="WxH", help="of a BENCHMARK of rooms, if not its own")
-    _sampling(evaluate)
+    add_sampling(evaluate)
 
 
 def _which(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark", metavar="BENCHMARK", help="rooms, rooms:long, rooms:tiny, or a folder of one")
     parser.add_argument("--size", metavar="WxH", help="of rooms, if not the benchmark's own")
-    _part(parser)
+    add_part(parser)
 
 
-def _part(parser: argparse.ArgumentParser) -> None:
+def add_part(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=int, metavar="N", help="only the first N cases a task, taken round the scenes")
     parser.add_argument(
         "--task", action="append", metavar="NAME", help="only grounding, absent or navigation; repeatable"
     )
 
 
-def _sampling(parser: argparse.ArgumentParser) -> None:
+def add_sampling(parser: argparse.ArgumentParser) -> None:
     """How our model samples."""
     parser.add_argument(
         "--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s"
@@ -95,7 +95,7 @@ def run_benchmark(options: argparse.Namespace) -> None:
     if is_store(options.benchmark):
         asked = _of_store(options).select(options.cases, options.task)
     else:
-        asked = open_benchmark(options.benchmark, _size(options), options.cases, options.task)
+        asked = open_benchmark(options.benchmark, size_of(options), options.cases, options.task)
     if options.manifest_only:
         asked.save(options.out)
         return
@@ -147,9 +147,9 @@ def run_generate(options: argparse.Namespace) -> None:
 
     for name in options.method:
         method_of(name)
-    settings = _settings(options, rival=options.rival, rival_size=rival_size, rival_frames=options.rival_frames)
+    settings = settings_of(options, rival=options.rival, rival_size=rival_size, rival_frames=options.rival_frames)
     run = Run(
-        open_benchmark(options.benchmark, _size(options), options.cases, options.task),
+        open_benchmark(options.benchmark, size_of(options), options.cases, options.task),
         list(dict.fromkeys(options.method)),
         GeneratedFolder(Path(options.out)),
         Models(settings, load_pipeline),
@@ -179,8 +179,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         from video4spatial.commands.loaded import Models
         from video4spatial.evaluate.benchmarks import open_benchmark
 
-        asked = open_benchmark(options.target, _size(options), options.cases, options.task)
-        models = Models(_settings(options), load_pipeline)
+        asked = open_benchmark(options.target, size_of(options), options.cases, options.task)
+        models = Models(settings_of(options), load_pipeline)
         generate(Run(asked, options.method or MODEL_CARD, folder, models, options.seed))
     command = shlex.join(["video4spatial", *sys.argv[1:]])
     evaluate_folder(folder, metrics, options.method, options.benchmark, options.cases, options.task, command)
@@ -194,11 +194,11 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(number), int(of)
 
 
-def _size(options: argparse.Namespace) -> tuple[int, int] | None:
+def size_of(options: argparse.Namespace) -> tuple[int, int] | None:
     return None if options.size is None else parse_size(options.size)
 
 
-def _settings(options: argparse.Namespace, **rival):
+def settings_of(options: argparse.Namespace, **rival):
     from video4spatial.commands.loaded import Settings
 
     return Settings(

@@ -44,7 +44,7 @@ def settings_of(config: TransformerRun) -> dict[str, Any]:
 def _rooms_seen(config: TransformerRun) -> dict[str, Any]:
     rooms = config.stream.rooms
     sizes = {"width": rooms.width, "height": rooms.height, "fps": rooms.fps, "fov": rooms.fov}
-    return sizes | {"tail_frames": rooms.tail_frames}
+    return sizes | {"tail_frames": rooms.tail_frames if config.window.tail else 0}
 
 
 def _store_seen(config: TransformerRun, data: StoreConfig) -> dict[str, Any]:
@@ -53,7 +53,8 @@ def _store_seen(config: TransformerRun, data: StoreConfig) -> dict[str, Any]:
     first = rows[0]
     lens = first.intrinsics
     fov = DEFAULT_FOV if lens is None else round(math.degrees(2 * math.atan(lens.width / 2 / lens.fx)), 3)
-    tail = 0 if config.window.navigation == 1 else max(row.meta.get("tail_latents", 0) for row in rows)
+    no_tail = config.window.navigation == 1 or not config.window.tail
+    tail = 0 if no_tail else max(row.meta.get("tail_latents", 0) for row in rows)
     sizes = {"width": first.width, "height": first.height, "fps": first.fps, "fov": fov}
     return sizes | {"tail_frames": TIME_STRIDE * tail}
 

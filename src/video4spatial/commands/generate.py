@@ -125,8 +125,8 @@ def claim(folder: GeneratedFolder, benchmark: Benchmark) -> None:
     benchmark.save(folder.root)
 
 
-def _claim_method(run: Run, folder: str, method: Method) -> None:
-    """Write ``method.json``, or check that the videos there were made with the same settings."""
+def method_info(run: Run, folder: str, method: Method) -> dict[str, Any]:
+    """What ``method.json`` says of a method's videos made by this run."""
     settings = run.models.settings.to_json() if method.needs != "nothing" else {}
     info: dict[str, Any] = dict(method.info)
     if method.needs == "model":
@@ -138,7 +138,12 @@ def _claim_method(run: Run, folder: str, method: Method) -> None:
         size = None if s.rival_size is None else list(s.rival_size)
         settings |= {"rival": s.rival, "rival_size": size, "rival_frames": s.rival_frames}
     settings |= {"method": method.name, "seed": run.seed}
-    wanted = {"title": folder, "notes": method.does, **info, "settings": settings}
+    return {"title": folder, "notes": method.does, **info, "settings": settings}
+
+
+def _claim_method(run: Run, folder: str, method: Method) -> None:
+    """Write ``method.json``, or check that the videos there were made with the same settings."""
+    wanted = method_info(run, folder, method)
     path = run.folder.method(folder) / "method.json"
     if not path.exists():
         write_json(path, wanted)

@@ -1,5 +1,6 @@
 """The methods of ``video4spatial generate``: our model and its sampling-time ablations, baselines, rivals."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,7 +53,7 @@ def _ours(**ablation: Any) -> Make:
         pipeline, case, asked = models.pipeline, content.case, models.settings
         navigates = case.task == "navigation"
         scale = pipeline.default_guidance(navigates) if asked.guidance is None else asked.guidance
-        guidance = Guidance(scale, ablation.get("guidance", "joint"))
+        guidance = Guidance(ablation.get("scale", scale), ablation.get("guidance", "joint"))
         if navigates:
             told: dict[str, Any] = {"path": content.path}
         else:
@@ -159,8 +160,21 @@ METHODS: dict[str, Method] = {
 }
 
 
+_CONTEXT, _GUIDANCE = re.compile(r"context-(\d{1,6})"), re.compile(r"guidance-(\d{1,4}(?:\.\d{1,4})?)")
+
+
 def method_of(name: str) -> Method:
-    """The method of a name, or ``InputError`` that lists them."""
-    if name not in METHODS:
-        raise InputError(f"there is no method {name!r}: use one of {', '.join(METHODS)}")
-    return METHODS[name]
+    """The method of a name, or ``InputError`` that lists them.
+
+    Beside those of ``METHODS`` there is ``context-N``, which looks at N latents of the walk-through (paper, Fig. 8 a),
+    and ``guidance-W``, guided at scale W (Fig. 14), whatever else the run asks for.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if match := _CONTEXT.fullmatch(name):
+        latents = int(match.group(1))
+        return Method(name, f"{latents} latents of context", _ours(context_latents=latents), "model")
+    if match := _GUIDANCE.fullmatch(name):
+        scale = float(match.group(1))
+        return Method(name, f"guidance scale {scale:g}", _ours(scale=scale), "model")
+    raise InputError(f"there is no method {name!r}: use one of {', '.join(METHODS)}, context-N or guidance-W")

@@ -146,12 +146,13 @@ class WindowConfig:
     """What an example is made of. Counts are latents.
 
     Attributes:
-        target: target latents, first frame included (box tail included for grounding).
+        target: target latents, first frame included (box tail included for grounding, unless ``tail`` is off).
         context: context lengths to draw from, one a batch; 0 teaches the model to do without.
         mode: "scattered" (the paper's default) or "contiguous" (its ablation).
         other_video: chance that context comes from another video of the same environment.
         navigation: share of navigation among the examples.
         random_zero_pose: the reference frame is drawn among the target's frames (paper, Section 3.3).
+        tail: grounding targets end with the box tail; without, they end at the object (the paper's ablation).
     """
 
     target: int = 9
@@ -160,6 +161,7 @@ class WindowConfig:
     other_video: float = 0.3
     navigation: float = 0.5
     random_zero_pose: bool = True
+    tail: bool = True
 
 
 @dataclass
@@ -206,7 +208,7 @@ class ExampleSampler:
     def __init__(self, videos: Sequence[LatentVideo], config: WindowConfig, seed: int = 0) -> None:
         self.config, self.seed = config, seed
         self.videos = [v for v in videos if v.latents - v.tail_latents >= config.target]
-        self.grounded = [v for v in self.videos if v.sentences and v.latents >= config.target]
+        self.grounded = [v for v in self.videos if v.sentences and self._end(v) >= config.target]
         self.posed = [v for v in self.videos if v.posed]
         if config.navigation < 1 and not self.grounded:
             raise InputError("no video in the store ends at a described object: grounding needs some, or navigation=1")
@@ -216,13 +218,13 @@ class ExampleSampler:
         for video in videos:
             self.siblings.setdefault(video.environment_id, []).append(video)
         if config.navigation < 1:
-            self._require_context(self.grounded, tail=False)
+            self._require_context(self.grounded, tail=not config.tail)
         if config.navigation > 0:
             self._require_context(self.posed, tail=True)
 
     def _require_context(self, pool: list[LatentVideo], tail: bool) -> None:
         """Known now, and not at the step that draws such a video: what context there is for a target in it; with
-        ``tail`` the target lies before the box tail, else it holds it."""
+        ``tail`` the target lies before the box tail, else it may hold it."""
         count = max(self.config.context)
         short = []
         for video in pool:
@@ -258,7 +260,7 @@ class ExampleSampler:
         if navigates:
             start, stop = draw_target(video.latents - video.tail_latents, length, rng)
         else:
-            start, stop = video.latents - length, video.latents
+            start, stop = self._end(video) - length, self._end(video)
         target = torch.cat([video.read("image", [start]), video.read("video", range(start + 1, stop))], dim=1)
         source, index = self._context(video, (start, stop), count, rng)
         context = source.read("video", index)
@@ -268,6 +270,10 @@ class ExampleSampler:
         sentence = "" if navigates else video.sentences[rng.integers(len(video.sentences))]
         name = f"{video.video_id}[{start}:{stop}]<{source.video_id}"
         return Example(context.float(), torch.as_tensor(index).long(), target.float(), camera, sentence, name)
+
+    def _end(self, video: LatentVideo) -> int:
+        """Where a grounding target in ``video`` stops."""
+        return video.latents - (0 if self.config.tail else video.tail_latents)
 
     def _context(
         self, video: LatentVideo, target: tuple[int, int], count: int, rng: np.random.Generator

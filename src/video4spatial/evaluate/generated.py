@@ -1,6 +1,8 @@
 """Generated videos on disk, whoever made them: where they lie, and what may be wrong with them.
 
     DIR/benchmark.json                     the benchmark they answer (written by ``generate``)
+    DIR/results.json, results.md           what was measured (written by ``evaluate``)
+    DIR/experiment.json, experiment.md     the same beside the paper's (written by ``experiment``)
     DIR/<method>/method.json               what is said of all of a method's videos (optional)
     DIR/<method>/<case_id>.mp4             or .mov, .mkv, or a folder of images <case_id>/
     DIR/<method>/<case_id>.json            what is said of this video (optional)
@@ -93,6 +95,16 @@ class GeneratedFolder:
     @property
     def table(self) -> Path:
         return self.root / "results.md"
+
+    @property
+    def experiment(self) -> Path:
+        """Which table or figure of the paper the results are of (written by ``experiment``)."""
+        return self.root / "experiment.json"
+
+    @property
+    def beside_paper(self) -> Path:
+        """The results beside the paper's, as a table."""
+        return self.root / "experiment.md"
 
     @property
     def scores(self) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from video4spatial.evaluate.cases import TASKS
 from video4spatial.evaluate.generated import Outcome
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
+from video4spatial.evaluate.repeats import any_success_of_cases
 from video4spatial.evaluate.run import Row
 from video4spatial.evaluate.statistics import (
     Interval,
@@ -40,8 +41,9 @@ def tables(rows: Sequence[Row], metrics: Sequence[Metric], joints: Sequence[Join
 
     ``{task: {"cases", "methods": {method: {"videos": {outcome: n}, "columns": {key: entry}, "not_computed": {metric:
     {reason: n}}}}, "differences": {"full - rival": {key: entry}}}}``. An entry has mean, low, high, ``of`` (cases with
-    a value) and ``missing`` (cases without); a difference has ``p`` (``paired_test``); with repeats also ``any_of`` for rates: the share of cases that succeed in
-    any of the first n. An entry of no case has a mean of None. Outcomes add up to cases times repeats.
+    a value) and ``missing`` (cases without); with repeats also ``any_of`` for rates: the share of cases that succeed in
+    any of n repeats (``repeats.py``). An entry of no case has a mean of None. A difference has ``p`` beside its
+    interval (``paired_test``). Outcomes add up to cases times repeats.
     """
     found: dict[str, Any] = {}
     for task in TASKS:
@@ -102,14 +104,18 @@ def _entry(rows: list[Row], column: Column) -> dict[str, Any]:
         return {"mean": None, "low": None, "high": None, **told}
     repeats = max(len(of) for of in cases.values())
     values = list(means.values())
-    whole = column.rate and all(value in (0.0, 1.0) for value in values)
-    entry = {**_interval(rate_interval([v == 1.0 for v in values]) if whole else bootstrap_interval(values)), **told}
+    entry = {**_interval(_rate(values) if column.rate else bootstrap_interval(values)), **told}
     if column.rate and repeats > 1:
         entry["any_of"] = {
-            str(n): _interval(rate_interval([any(v is not None and bool(v) for v in of[:n]) for of in cases.values()]))
-            for n in range(1, repeats + 1)
+            str(n): _interval(_rate(list(any_success_of_cases(cases, n).values()))) for n in range(1, repeats + 1)
         }
     return entry
+
+
+def _rate(values: list[float]) -> Interval:
+    """The interval of a rate's values, one a case; of truth values where no case is between."""
+    whole = all(value in (0.0, 1.0) for value in values)
+    return rate_interval([value == 1.0 for value in values]) if whole else bootstrap_interval(values)
 
 
 def _differences(by_method: dict[str, list[Row]], columns: list[Column]) -> dict[str, Any]:

@@ -200,6 +200,8 @@ class TransformerRun(RunConfig):
         start: a pipeline folder (or shipped name) whose transformer is the start; None trains from scratch.
         base: a stock Wan folder in diffusers' layout (or its name on the hub) whose transformer is the start, with a
             camera embedding of zeros.
+        pretrained: off: of ``start`` or ``base`` only the sizes are taken, the weights are drawn anew (the paper's
+            ablation).
         train: which parameters train: "all", or "attention" layers and the camera embedding (the paper).
         lora: train low-rank additions and the camera embedding instead of what ``train`` names.
         weights_dtype: precision that frozen weights are held in; what trains is always held in fp32.
@@ -220,6 +222,7 @@ class TransformerRun(RunConfig):
     vae: str | None = None
     start: str | None = None
     base: str | None = None
+    pretrained: bool = True
     width: int = 192
     layers: int = 6
     head_dim: int = 32
@@ -253,6 +256,10 @@ class TransformerRun(RunConfig):
             )
         if self.start is not None and self.base is not None:
             raise InputError("config keys 'start' and 'base' are both set: start from one of them")
+        if not self.pretrained and self.start is self.base is None:
+            raise InputError("config key 'pretrained' is false: give 'start' or 'base', whose sizes are to be taken")
+        if not self.pretrained and (self.train != "all" or self.lora is not None):
+            raise InputError("config key 'pretrained' is false: all weights must train, so set train=all and no lora")
         if self.weights_dtype == "bf16" and self.precision != "bf16":
             raise InputError("weights_dtype is bf16, but precision is fp32: frozen bf16 weights need precision=bf16")
         if self.data is not None and self.previews:

@@ -7,7 +7,7 @@ import torch
 
 from video4spatial.model.frozen import DTYPES
 from video4spatial.model.hub import fetched, is_on_hub
-from video4spatial.model.load import resolve_part, small_transformer
+from video4spatial.model.load import initialise, resolve_part, small_transformer
 from video4spatial.model.official import transformer_config, transformer_from_weights
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.model.weights import open_weights
@@ -25,13 +25,17 @@ def starting_transformer(config: TransformerRun, text_dim: int) -> Any:
     torch.manual_seed(config.seed)
     if config.start is not None:
         folder = resolve_part(config.start, "transformer")
-        model: Any = Video4SpatialTransformer3DModel.from_pretrained(folder, torch_dtype=torch.float32)
     elif config.base is not None:
         folder = base_transformer(config.base)
-        sizes = transformer_config(read_json(folder / "config.json"), folder / "config.json")
-        model = transformer_from_weights(open_weights(folder), sizes, torch.float32)
     else:
         return small_transformer(config.width, config.layers, config.head_dim, text_dim)
+    sizes = transformer_config(read_json(folder / "config.json"), folder / "config.json")
+    if not config.pretrained:
+        model: Any = initialise(Video4SpatialTransformer3DModel(**sizes))
+    elif config.start is not None:
+        model = Video4SpatialTransformer3DModel.from_pretrained(folder, torch_dtype=torch.float32)
+    else:
+        model = transformer_from_weights(open_weights(folder), sizes, torch.float32)
     if model.config.text_dim != text_dim:
         raise InputError(
             f"the text embeddings are {text_dim} wide, but {folder} takes {model.config.text_dim}: precompute the "
