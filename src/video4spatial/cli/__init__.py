@@ -5,7 +5,7 @@ import os
 import sys
 
 from video4spatial import __version__
-from video4spatial.cli import experimenting, making, measuring, preparing, sampling, training
+from video4spatial.cli import experimenting, making, measuring, preparing, reporting, sampling, training
 from video4spatial.cli.command import Run
 from video4spatial.schema import InputError
 
@@ -42,6 +42,6 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    for group in (sampling, preparing, training, measuring, experimenting, making):
+    for group in (sampling, preparing, training, measuring, experimenting, reporting, making):
         group.add_commands(command)
     return parser
