@@ -1,6 +1,6 @@
 """An experiment beside the paper: its rows with the paper's values, directions, curves, and what was not run."""
 
-from video4spatial.evaluate.directions import Agreement, Direction, tally
+from video4spatial.evaluate.directions import Direction, tally
 from video4spatial.evaluate.report.blocks import Block, Cell, Heading, Items, Plot, Plots, Point, Table, Text
 from video4spatial.evaluate.report.figures import (
     NONE,
@@ -51,7 +51,7 @@ def _rows(measured: Measured, experiment: Experiment) -> Table:
             ours = mean_cell(measured.of(column.key, row.method), column)
             paper = row.paper.get(column.key)
             told = "" if paper is None else f"paper {number(paper, _PAPER_DIGITS)}"
-            cells.append(Cell(ours.text, ours.beside, told))
+            cells.append(Cell(ours.text, ours.beside, paper=told))
         rows.append([name, *cells])
     return Table(
         f"{experiment.title}: ours, and the paper's value ({experiment.source})",
@@ -83,15 +83,13 @@ def _direction(measured: Measured, direction: Direction) -> Cell:
     amount = direction.difference
     paper = f"paper: {way}" if amount is None else f"paper {number(amount, _PAPER_DIGITS, signed=True)}"
     if direction.ours is None:
-        return Cell(NONE, direction.reason, paper, direction.agreement.value)
+        return Cell(NONE, "", direction.reason, paper, direction.agreement.value)
     tests = (against_full(task, str(direction.method), direction.key) for task in measured.tasks)
     p = next((test.p for test in tests if test is not None), None)
     ours = Figure(direction.ours.mean, direction.ours.low, direction.ours.high, direction.of, 0, {}, p)
     cell = difference_cell(ours, column)
-    about = f"{cell.beside}, {direction.of} cases"
-    if direction.agreement is Agreement.UNDECIDED and direction.reason:
-        about += f": {direction.reason}"
-    return Cell(cell.text, about, paper, direction.agreement.value)
+    test = f"{cell.test}, {direction.of} cases"
+    return Cell(cell.text, cell.beside, test, paper, direction.agreement.value)
 
 
 def _curve(measured: Measured, curve: Curve) -> list[Block]:
@@ -104,10 +102,10 @@ def _curve(measured: Measured, curve: Curve) -> list[Block]:
         for cells, point in zip(rows, points, strict=True):
             paper = "" if point.paper is None else f"paper {number(point.paper, _PAPER_DIGITS)}"
             if point.mean is None or point.low is None or point.high is None:
-                cells.append(Cell(NONE, "", paper))
+                cells.append(Cell(NONE, paper=paper))
             else:
                 told = interval(point.low, point.high, column.digits)
-                cells.append(Cell(number(point.mean, column.digits), told, paper))
+                cells.append(Cell(number(point.mean, column.digits), told, paper=paper))
     heads = [_series_head(measured, series) for series in curve.series]
     table = Table(f"The figures of the plots, by {curve.label}", [curve.label, *heads], rows)
     return [Plots(plots), table]

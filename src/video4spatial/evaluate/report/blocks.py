@@ -11,18 +11,20 @@ class Cell:
     Attributes:
         text: the figure.
         beside: shown smaller: its interval, how many cases it is of.
+        test: its p-value, and what else decides about it.
         paper: what the paper says, shown apart.
         verdict: "agrees", "disagrees", "undecided", "not measured" or nothing.
     """
 
     text: str = ""
     beside: str = ""
+    test: str = ""
     paper: str = ""
     verdict: str = ""
 
     def lines(self) -> list[str]:
         """Its texts in the order in which they are read."""
-        return [line for line in (self.text, self.beside, self.paper, self.verdict) if line]
+        return [line for line in (self.text, self.beside, self.test, self.paper, self.verdict) if line]
 
 
 @dataclass(frozen=True)

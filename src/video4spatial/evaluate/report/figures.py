@@ -37,8 +37,8 @@ def difference_cell(figure: Figure | None, column: Shown, cases: int | None = No
     if figure is None or figure.mean is None or figure.low is None or figure.high is None:
         return Cell(NONE)
     of = "" if cases is None or figure.of == cases else f" of {figure.of}"
-    told = interval(figure.low, figure.high, column.digits, signed=True) + of + f", {p_value(figure.p)}"
-    return Cell(number(figure.mean, column.digits, signed=True), told)
+    told = interval(figure.low, figure.high, column.digits, signed=True) + of
+    return Cell(number(figure.mean, column.digits, signed=True), told, p_value(figure.p))
 
 
 def p_value(p: float | None) -> str:

@@ -1,5 +1,7 @@
 """Blocks as HTML."""
 
+from itertools import groupby
+
 from video4spatial.evaluate.report.blocks import (
     Block,
     Card,
@@ -23,11 +25,15 @@ _MARKS = {"agrees": "✓", "disagrees": "✗", "undecided": "?", "not measured":
 def html_of(blocks: list[Block]) -> str:
     """All blocks; those of a folder (from a heading of level 2 to the next) are a section."""
     parts, opened = [], False
-    for block in blocks:
-        if isinstance(block, Heading) and block.level == 2:
-            parts += ["</section>"] * opened + ["<section>"]
-            opened = True
-        parts.append(_block(block))
+    for tables, group in groupby(blocks, key=lambda block: isinstance(block, Table)):
+        if tables:
+            parts.append(f'<div class="tables">{"".join(map(_block, group))}</div>')
+            continue
+        for block in group:
+            if isinstance(block, Heading) and block.level == 2:
+                parts += ["</section>"] * opened + ["<section>"]
+                opened = True
+            parts.append(_block(block))
     return "\n".join(parts + ["</section>"] * opened)
 
 
@@ -62,15 +68,16 @@ def _table(table: Table) -> str:
     )
     notes = "".join(f'<p class="under">{escaped(note)}</p>' for note in table.notes)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escaped(table.caption)}"><table>'
+        f'<div class="table"><div class="scroll" role="region" tabindex="0" aria-label="{escaped(table.caption)}"><table>'
         f"<caption>{escaped(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f"{notes}"
+        f"{notes}</div>"
     )
 
 
 def _cell(cell: Cell) -> str:
     parts = [escaped(cell.text)] if cell.text else []
     parts += [f"<small>{escaped(cell.beside)}</small>"] if cell.beside else []
+    parts += [f"<small>{escaped(cell.test)}</small>"] if cell.test else []
     parts += [f'<small class="theirs">{escaped(cell.paper)}</small>'] if cell.paper else []
     if cell.verdict:
         kind, mark = cell.verdict.replace(" ", "-"), _MARKS.get(cell.verdict, "")
@@ -88,12 +95,12 @@ def _plot(plot) -> str:
 
 def _card(card: Card) -> str:
     clips = "".join(map(_clip, card.clips))
-    parts = [f"<h4>{escaped(card.title)}</h4>", f'<div class="clips">{clips}</div>' if clips else ""]
+    parts = [f"<h4>{escaped(card.title)}</h4>"]
     parts.append(f"<blockquote>{escaped(card.asked)}</blockquote>" if card.asked else "")
     parts += [f'<p class="missing">{escaped(line)}</p>' for line in card.missing]
     parts.append(f"<p>{escaped('; '.join(card.scores))}</p>" if card.scores else "")
     parts.append(f'<p class="id">{escaped(card.case_id)}</p>')
-    return f'<article class="card">{"".join(parts)}</article>'
+    return f'<article class="card"><div class="clips">{clips}</div><div>{"".join(parts)}</div></article>'
 
 
 def _clip(clip: Clipped) -> str:
@@ -119,7 +126,9 @@ p { margin: .5rem 0; max-width: 62rem; }
 .soft, .under, .missing { color: var(--soft); }
 .under, .missing { font-size: .85rem; }
 .plain { padding-left: 1.1rem; margin: .5rem 0; font-size: .92rem; max-width: 62rem; }
-.scroll { overflow-x: auto; margin: 1rem 0 .3rem; border: 1px solid var(--line); border-radius: 8px;
+.tables { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin: 1rem 0; }
+.table { min-width: 0; max-width: 100%; }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px;
   background: var(--card); max-width: 100%; width: fit-content; }
 .scroll:focus-visible { outline: 2px solid var(--bar); outline-offset: 2px; }
 caption { text-align: left; padding: .55rem .8rem; font-weight: 600; }
@@ -129,6 +138,7 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; min-wid
 tbody th { font-weight: 500; min-width: 8rem; }
 tbody td { min-width: 5rem; }
 td small, th small { display: block; font-weight: 400; line-height: 1.35; }
+td small { white-space: nowrap; }
 .theirs { color: var(--second); }
 .verdict.agrees { color: var(--good); }
 .verdict.disagrees { color: var(--bad); }
@@ -136,12 +146,14 @@ td small, th small { display: block; font-weight: 400; line-height: 1.35; }
 .plot figcaption { margin: 0 0 .5rem; font-size: .85rem; }
 .plot figcaption b { color: var(--ink); margin-right: .6rem; }
 .key { margin-right: .5rem; white-space: nowrap; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
+.cards { display: grid; gap: 1rem; }
+.cards .card { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 4fr); gap: .3rem 1.2rem; }
 .card p { margin: .45rem 0 0; font-size: .88rem; }
 .card .id { font-size: .8rem; font-family: ui-monospace, monospace; }
-.clips { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .5rem; }
+.clips { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; align-content: start; }
 .clips video, .clips img { height: auto; }
-blockquote { margin: .6rem 0 0; font-size: .95rem; line-height: 1.4; }
+blockquote { margin: .3rem 0; font-size: .95rem; line-height: 1.4; }
+@media (max-width: 40rem) { .cards .card { grid-template-columns: 1fr; } }
 details { margin: 1rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 a { color: var(--bar); }

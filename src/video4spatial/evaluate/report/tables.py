@@ -15,10 +15,15 @@ STAND_IN = "stand-in"
 def scores(measured: Measured, task: OfTask) -> list[Block]:
     """For each metric its means, and below them its differences to full."""
     found: list[Block] = []
+    unknown: list[str] = []
     for metric, keys in task.groups.items():
         columns = [measured.shown(key) for key in keys]
         head = ["method", *(column.head for column in columns)]
         name = "several metrics together" if metric == JOINT else metric
+        if all(of.figures[key].mean is None for of in task.methods.values() for key in keys if key in of.figures):
+            titles = ", ".join(column.title for column in columns)
+            unknown.append(f"{name} ({titles})")
+            continue
         rows = [
             [Cell(method), *(mean_cell(of.figures.get(column.key), column, task.cases) for column in columns)]
             for method, of in task.methods.items()
@@ -33,6 +38,8 @@ def scores(measured: Measured, task: OfTask) -> list[Block]:
         ]
         if rows:
             found.append(Table(f"{task.task.capitalize()}, {name}: each method minus {FULL}, paired", head, rows))
+    if unknown:
+        found.append(Text(f"{task.task.capitalize()}, without a value in any video: {'; '.join(unknown)}. Why: below."))
     if not task.groups:
         found.append(Text("No metric was measured for this task.", soft=True))
     return found
