@@ -51,14 +51,16 @@ def test_help_comes_at_once():
     done = subprocess.run([sys.executable, "-m", "video4spatial.cli", "--help"], capture_output=True, text=True)
     seconds = time.monotonic() - began
     assert done.returncode == 0
-    for command in ("ground", "navigate", "modes", "rooms", "train", "evaluate", "demo"):
+    for command in ("ground", "navigate", "modes", "rooms", "train", "generate", "evaluate", "demo"):
         assert command in done.stdout
     bare = time.monotonic()
     subprocess.run([sys.executable, "-c", "import numpy"], check=True)
     assert seconds < 2 + 5 * (time.monotonic() - bare), "help must not wait for torch"
 
 
-@pytest.mark.parametrize("command", ["ground", "navigate", "rooms", "train", "evaluate", "demo"])
+@pytest.mark.parametrize(
+    "command", ["ground", "navigate", "rooms", "train", "benchmark", "generate", "evaluate", "demo"]
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

@@ -57,6 +57,15 @@ def test_another_size_is_the_same_benchmark_in_other_pixels():
     assert content.intrinsics.width == 192
 
 
+def test_short_clips_do_not_begin_in_front_of_their_target():
+    """Else no context is needed to find it."""
+    benchmark = open_benchmark("rooms", cases=3, tasks=["grounding"])
+    for content in open_contents(benchmark).of(benchmark.cases):
+        begin = content.room.instances(content.truth_path.c2w[:1], content.intrinsics)[0]
+        assert not (begin == content.case.facts["object_id"]).any()
+        assert np.allclose(content.truth_path.c2w[0], content.context_c2w[content.case.facts["start"]])
+
+
 def test_cases_are_shared_out_evenly():
     assert shared_out(107, 18) == [6] * 17 + [5]
     assert kind_of("red floor lamp") == "floor lamp"

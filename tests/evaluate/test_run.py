@@ -219,3 +219,19 @@ def test_metrics_are_chosen_by_name():
     for names, settings in ((["fid"], []), ([], []), (None, ["box"]), (None, ["box.x=1"]), (None, ["moon.x=1"])):
         with pytest.raises(InputError):
             make_metrics(names, settings)
+
+
+def test_measures_without_their_weights_say_so(tmp_path, tiny_benchmark, tiny_contents):
+    folder = GeneratedFolder(tmp_path)
+    fill(folder, tiny_contents, "truth", truth)
+    metrics = make_metrics(["imaging-quality", "dynamic-degree", "lpips"])
+    _, found = evaluate(folder, tiny_benchmark, metrics)
+    told = found["navigation"]["methods"]["truth"]["not_computed"]
+    assert {name: sum(of.values()) for name, of in told.items()} == {metric.name: 2 for metric in metrics}
+    assert all("were given" in reason for of in told.values() for reason in of)
+    stand_in = make_metrics(["dynamic-degree"], ["dynamic-degree.flow=dis"])
+    _, found = evaluate(folder, tiny_benchmark, stand_in)
+    assert found["navigation"]["methods"]["truth"]["columns"]["dd"]["of"] == 2
+    assert "flow DIS (stand-in)" in markdown(found, stand_in)
+    with pytest.raises(InputError, match="raft or dis"):
+        make_metrics(["dynamic-degree"], ["dynamic-degree.flow=guess"])

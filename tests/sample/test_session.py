@@ -193,3 +193,14 @@ def test_seeds():
     for seed in (-1, 2**63):
         with pytest.raises(InputError, match=f"seed is {seed}"):
             seeded(seed)
+
+
+def test_context_is_spread_or_one_run_that_the_seed_chooses(tiny_pipeline, tiny_walk):
+    scene = tiny_pipeline.encode_context(tiny_walk.clip)
+    spread = scene.context(4)[1].tolist()
+    assert spread == [0, 3, 7, 10]
+    runs = {tuple(scene.context(4, "contiguous", seed)[1].tolist()) for seed in range(8)}
+    assert len(runs) > 1
+    assert all(run == tuple(range(run[0], run[0] + 4)) for run in runs)
+    assert scene.context(4, "contiguous", 3)[1].tolist() == scene.context(4, "contiguous", 3)[1].tolist()
+    assert scene.context(99, "contiguous")[1].tolist() == list(range(11))

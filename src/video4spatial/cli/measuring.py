@@ -86,53 +86,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def run_benchmark(options: argparse.Namespace) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
+    from video4spatial.commands.benchmark import make_benchmark
 
-    from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
-    from video4spatial.evaluate.written import write_benchmark
-
-    if is_store(options.benchmark):
-        asked = _of_store(options).select(options.cases, options.task)
-    else:
-        asked = open_benchmark(options.benchmark, size_of(options), options.cases, options.task)
-    if options.manifest_only:
-        asked.save(options.out)
-        return
-    with Progress(console=Console(stderr=True)) as bar:
-        work = bar.add_task("cases", total=len(asked.cases))
-        write_benchmark(asked, open_contents(asked), Path(options.out), lambda case: bar.advance(work))
-    print(f"{options.out}: " + ", ".join(f"{count} {task}" for task, count in asked.counts.items()))
-
-
-def is_store(path: str) -> bool:
-    """Whether this is a prepared store rather than a benchmark."""
-    from video4spatial.storage.artifacts import StoreLayout
-
-    return StoreLayout(Path(path)).origin.is_file() and not (Path(path) / "benchmark.json").exists()
-
-
-def _of_store(options: argparse.Namespace):
-    from video4spatial.evaluate.stored_cases import StoredSettings, stored_benchmark
-
-    chosen = None
-    if options.environments is not None:
-        try:
-            lines = Path(options.environments).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{options.environments} cannot be read ({error}): give a text file, one a line") from None
-        chosen = tuple(lines)
-    settings = StoredSettings(
-        options.benchmark,
-        options.scenes,
-        options.grounding,
-        options.navigation,
-        options.absent,
-        options.navigation_frames,
-        environments=chosen,
-        seed=options.draw,
-    )
-    return stored_benchmark(Path(options.benchmark).resolve().name, settings)
+    make_benchmark(options, size_of(options))
 
 
 def run_generate(options: argparse.Namespace) -> None:
@@ -171,10 +127,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if named != (options.out is not None):
         raise InputError("--out DIR goes with a BENCHMARK's name" if not named else "give --out DIR for the videos")
     folder = GeneratedFolder(Path(options.out if named else options.target))
-    quiet_libraries()
     from video4spatial.commands.evaluate import MODEL_CARD, evaluate_folder
 
     if named:
+        quiet_libraries()
         from video4spatial.commands.generate import Run, generate
         from video4spatial.commands.loaded import Models
         from video4spatial.evaluate.benchmarks import open_benchmark

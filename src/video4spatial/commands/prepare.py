@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from video4spatial import __version__
 from video4spatial.data.origin import Origin
 from video4spatial.data.source import RoomOptions, Source, open_source
 from video4spatial.model.frozen import frozen_vae, native_size, vae_fingerprint
@@ -26,6 +27,7 @@ from video4spatial.schema import InputError, require_4k_plus_1, require_size
 SOME_BAD = 3  # exit code: the run went through, but not all of it is sound
 PAPER_SIZE = (416, 256)
 _NAMES_SHOWN = 5
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}  # as print would
 
 
 def prepare(options: argparse.Namespace, size: tuple[int, int] | None) -> int:
@@ -75,6 +77,7 @@ def _origin(options: argparse.Namespace, source: Source, size: tuple[int, int], 
         fingerprint=fingerprint,
         only=None if options.only is None else read_environments(options.only),
         leave_out=() if options.leave_out is None else read_environments(options.leave_out),
+        version=__version__,
     )
 
 
@@ -183,7 +186,9 @@ def _with_progress(work: Work, chosen: Chosen, runner: Runner, strict: bool) -> 
             finished += report.frames
             bar.update(row, advance=1, frames=finished)
             if report.reason is not None:
-                bar.console.print(f"bad: {report.unit_id}: {report.reason}", markup=False, highlight=False)
+                bar.console.print(
+                    f"bad: {report.unit_id}: {report.reason}", markup=False, highlight=False, soft_wrap=True
+                )
 
         return prepare_store(work, chosen, runner, strict, begun, reported, at)
 

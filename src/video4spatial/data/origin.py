@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from video4spatial import __version__
 from video4spatial.data.source import Source, open_source
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json, write_json
@@ -24,6 +23,7 @@ class Origin:
         clip: stored frames that an unbroken run must have.
         vae, fingerprint: the name of the model whose VAE encoded, and what tells it from others.
         only, leave_out: environments that were chosen (None: all) or left out.
+        version: of the package that began the store; another may go on with it.
     """
 
     kind: str
@@ -36,7 +36,11 @@ class Origin:
     fingerprint: str
     only: tuple[str, ...] | None = None
     leave_out: tuple[str, ...] = ()
-    version: str = __version__
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise InputError(f"every is {self.every}: give at least 1, 3 for every third frame")
 
     def source(self, frames_only: bool = False) -> Source:
         """The source, as ``open_source`` gives it."""
@@ -45,10 +49,12 @@ class Origin:
     @classmethod
     def from_json(cls, content: Any) -> "Origin":
         """The inverse of ``to_json``; whatever Python raises for other content."""
-        told = {**content["source"], **{name: value for name, value in content.items() if name != "source"}}
+        told: dict[str, Any] = dict(content) | content["source"]
+        del told["source"]
         told["size"] = (int(told["size"][0]), int(told["size"][1]))
         told["only"] = None if told["only"] is None else tuple(told["only"])
-        return cls(**told | {"leave_out": tuple(told["leave_out"])})
+        told["leave_out"] = tuple(told["leave_out"])
+        return cls(**told)
 
     def to_json(self) -> dict[str, Any]:
         """As it is written to ``origin.json``."""

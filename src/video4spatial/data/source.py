@@ -85,7 +85,7 @@ class Source:
         root: str,
         options: Mapping[str, Any],
         units: Sequence[SourceUnit],
-        open_unit: Callable[[str], Scene],
+        open_unit: Callable[[str], Any],  # a Scene; pyright does not let cached objects and narrower fields be one
         absent: Sequence[AbsentUnit] = (),
     ) -> None:
         self.kind, self.root, self.every = kind, root, EVERY[kind]

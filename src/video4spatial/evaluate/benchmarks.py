@@ -12,7 +12,7 @@ from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json
 
 NAMED = {
-    "rooms": RoomsSettings(),
+    "rooms": RoomsSettings(hidden_start=True),
     "rooms:long": RoomsSettings(
         width=192, height=128, context_frames=337, frames=181, tail_frames=20, navigation_frames=161
     ),

@@ -100,7 +100,7 @@ class CaseContent:
         """Names the context: cases of one name have the same."""
         return self.case.scene_id
 
-    @property
+    @cached_property
     def context(self) -> Clip:
         """The walk-through: all that a model is given beside the first frame and the instruction."""
         raise NotImplementedError

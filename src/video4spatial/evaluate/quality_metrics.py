@@ -24,7 +24,7 @@ class ImagingQualityMetric:
 
     name = "imaging-quality"
     version = 1
-    tasks = _VIDEOS
+    tasks: tuple[Task, ...] = _VIDEOS
     columns = (Column("iq", "IQ", digits=4),)
 
     def __init__(self, musiq: str | None = None, device: str = "cpu") -> None:
@@ -47,7 +47,7 @@ class DynamicDegreeMetric:
 
     name = "dynamic-degree"
     version = 1
-    tasks = _VIDEOS
+    tasks: tuple[Task, ...] = _VIDEOS
     columns = (Column("dd", "DD", rate=True, digits=4),)
 
     def __init__(self, raft: str | None = None, flow: str = "raft", device: str = "cpu") -> None:

@@ -10,6 +10,7 @@ Each room has one walk-through, the context of all its cases, and
 Every clip starts where its own walk does; its first frame is given.
 """
 
+import contextlib
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -24,12 +25,18 @@ from video4spatial.schema import InputError, require_4k_plus_1
 CHOSEN_AT = 96  # pixels wide: which objects were seen is decided at this width, so that cases do not depend on the size
 _SEEN = 0.005  # share of a context frame's pixels that a target must cover once, to have been shown
 _MOST_BARREN = 200  # rooms in a row without enough cases, before it is the settings that are wrong
+_MOST_STARTS = 40  # poses of the context to set out from, that are tried for each target
+Walk = tuple[int, Target, int | None]  # its number, where it ends, and the context frame it sets out from
 _NAVIGATION, _GROUNDING, _ABSENT = 100, 200, 300  # numbers of walks, the context's being 0
 
 
 @dataclass(frozen=True)
 class RoomsSettings:
-    """What the rooms benchmark is made with. Lengths are 4k + 1; ``frames`` includes the box tail."""
+    """What the rooms benchmark is made with. Lengths are 4k + 1; ``frames`` includes the box tail.
+
+    ``hidden_start``: grounding starts at a pose of the context from which the target is not seen, so that short clips,
+    which would all begin in front of it, ask for what the context showed.
+    """
 
     rooms: int = 18
     grounding: int = 107
@@ -49,6 +56,7 @@ class RoomsSettings:
     rays: int = 12
     cloud_points: int = 200_000
     first_seed: int = HELD_OUT_SEED
+    hidden_start: bool = False
 
     @property
     def config(self) -> RoomsConfig:
@@ -97,11 +105,11 @@ def rooms_benchmark(name: str, settings: RoomsSettings) -> Benchmark:
         settings.config, width=CHOSEN_AT, height=max(1, round(CHOSEN_AT * settings.height / settings.width))
     )
     wanted = shared_out(settings.grounding, settings.rooms)
-    found: list[tuple[Room, list[tuple[int, Target]]]] = []
+    found: list[tuple[Room, list[Walk]]] = []
     seed, barren = settings.first_seed, 0
     while len(found) < settings.rooms:
         room = chosen.room(seed)
-        walks = _groundable(room, chosen, settings.frames, wanted[len(found)])
+        walks = _groundable(room, chosen, settings.frames, wanted[len(found)], settings.hidden_start)
         if walks is None:
             barren += 1
             if barren == _MOST_BARREN:
@@ -121,21 +129,26 @@ def rooms_benchmark(name: str, settings: RoomsSettings) -> Benchmark:
     return Benchmark(name, "rooms", settings.width, settings.height, settings.fps, asdict(settings), tuple(cases))
 
 
-def _groundable(room: Room, config: RoomsConfig, frames: int, wanted: int) -> list[tuple[int, Target]] | None:
+def _groundable(room: Room, config: RoomsConfig, frames: int, wanted: int, hidden_start: bool) -> list[Walk] | None:
     """``wanted`` targets that were seen in the context and can be walked to, each with its walk's number."""
-    ids = room.instances(context_path(room, config), config.intrinsics)
+    c2w = context_path(room, config)
+    ids = room.instances(c2w, config.intrinsics)
     most = {made.id: (ids == made.id).mean(axis=(1, 2)).max() for made in room.objects}
     targets = [target for target in room.targets() if most[target.object_id] >= _SEEN]
-    walks: list[tuple[int, Target]] = []
-    for choice in np.random.default_rng([room.seed, 29]).permutation(len(targets)):
+    walks: list[Walk] = []
+    rng = np.random.default_rng([room.seed, 29])
+    for choice in rng.permutation(len(targets)):
         if len(walks) == wanted:
             break
-        walk = _GROUNDING + int(choice)
-        try:
-            grounding_video(room, targets[choice], config, seed=walk, frames=frames)
-        except NoViewpoint:
-            continue
-        walks.append((walk, targets[choice]))
+        target, walk = targets[choice], _GROUNDING + int(choice)
+        unseen = np.flatnonzero(~(ids == target.object_id).any(axis=(1, 2)))
+        starts = rng.permutation(unseen)[:_MOST_STARTS].tolist() if hidden_start else [None]
+        for start in starts:
+            pose = None if start is None else c2w[start]
+            with contextlib.suppress(NoViewpoint):
+                grounding_video(room, target, config, seed=walk, start=pose, frames=frames)
+                walks.append((walk, target, start))
+                break
     return walks if len(walks) == wanted else None
 
 
@@ -144,7 +157,7 @@ def context_path(room: Room, config: RoomsConfig) -> np.ndarray:
     return tour(room, config.frames, fps=config.fps, speed=config.speed)
 
 
-def _grounding_cases(room: Room, walks: list[tuple[int, Target]], settings: RoomsSettings) -> list[Case]:
+def _grounding_cases(room: Room, walks: list[Walk], settings: RoomsSettings) -> list[Case]:
     return [
         _case(
             room,
@@ -154,9 +167,10 @@ def _grounding_cases(room: Room, walks: list[tuple[int, Target]], settings: Room
             target=article(target.phrase),
             category=room.object(target.object_id).category,
             scene=room.describe(),
-            facts={"walk": walk, "object_id": int(target.object_id), "phrase": target.phrase},
+            facts={"walk": walk, "object_id": int(target.object_id), "phrase": target.phrase}
+            | ({} if start is None else {"start": start}),
         )
-        for number, (walk, target) in enumerate(walks)
+        for number, (walk, target, start) in enumerate(walks)
     ]
 
 

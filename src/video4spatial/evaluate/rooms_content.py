@@ -42,7 +42,7 @@ class RoomContent(CaseContent):
     def room(self) -> Room:
         return self.walk.room
 
-    @property
+    @cached_property
     def context(self) -> Clip:
         return self.walk.clip
 
@@ -62,7 +62,8 @@ class RoomContent(CaseContent):
     def _approach(self) -> AnnotatedVideo:
         facts = self.case.facts
         target = Target(facts["object_id"], facts["phrase"])
-        return grounding_video(self.room, target, self.walk.config, seed=facts["walk"], frames=self.case.frames)
+        start = self.walk.c2w[facts["start"]] if "start" in facts else None
+        return grounding_video(self.room, target, self.walk.config, facts["walk"], start, self.case.frames)
 
     @cached_property
     def _tour(self) -> np.ndarray:

@@ -124,7 +124,7 @@ class WrittenContent(CaseContent):
     def context_id(self) -> str:
         return str(self.case.facts.get("context", self.case.scene_id))
 
-    @property
+    @cached_property
     def context(self) -> Clip:
         return self.scene.context(self.context_id)[0]
 

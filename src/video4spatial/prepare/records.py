@@ -25,7 +25,7 @@ def read_record(path: Path) -> dict[str, Any]:
 def is_done(layout: StoreLayout, unit_id: str) -> bool:
     """Whether a unit is in the store whole: its record says so, and its shards are there."""
     path = layout.scene(unit_id)
-    record = read_record(path) if path.exists() else {"outcome": "none"}
+    record: dict[str, Any] = read_record(path) if path.exists() else {"outcome": "none"}
     return record["outcome"] == "done" and all(
         layout.scene_shard(video["video_id"]).is_file() for video in record["videos"]
     )

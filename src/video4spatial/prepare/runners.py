@@ -37,6 +37,10 @@ class Runner:
     workers: int | None = None
     ray: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"workers is {self.workers}: give at least 1")
+
     def reports(
         self, work: Work, units: Sequence[str], on_frames: Callable[[int], None] | None = None
     ) -> Iterator[UnitReport]:
@@ -44,8 +48,6 @@ class Runner:
 
         ``on_frames`` is called while this process encodes, with the frames of the video at hand.
         """
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"workers is {self.workers}: give at least 1")
         if not units:
             return iter(())
         if self.ray is not None:
@@ -64,7 +66,8 @@ def _here(work: Work, units: Sequence[str], on_frames: Callable[[int], None] | N
 
 
 def _by_processes(work: Work, units: Sequence[str], workers: int) -> Iterator[UnitReport]:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # workers start from nothing, but for the libraries
+    context.set_forkserver_preload(["video4spatial.prepare.preloaded"])
     alive, hold = context.Pipe(duplex=False)
     number = context.Value("i", 0)
     pool = ProcessPoolExecutor(workers, context, _begin_worker, (work, alive, number))
@@ -157,7 +160,8 @@ def _by_ray(work: Work, units: Sequence[str], workers: int | None, address: str)
         text = work.to_text()
         rows = ray.data.from_items([{"unit": unit, "work": text} for unit in units], override_num_blocks=len(units))
         pool = ray.data.ActorPoolStrategy(size=min(actors, len(units)))
-        reports = rows.map(RayPreparer, compute=pool, num_cpus=1, num_gpus=1 if gpu else 0)
+        actor: Any = RayPreparer  # Ray makes one in each process; its types want a function
+        reports = rows.map(actor, compute=pool, num_cpus=1, num_gpus=1 if gpu else 0)
         for row in reports.iter_rows():
             if row["stop"]:
                 raise InputError(row["stop"])
@@ -174,7 +178,7 @@ def _join_ray(ray: Any, address: str, workers: int | None) -> None:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"--ray {address}: no cluster answers there ({error}): see `ray status`") from None
         return
-    with _environment(RAY_USAGE_STATS_ENABLED="0"):
+    with _environment(RAY_USAGE_STATS_ENABLED="0", RAY_BACKEND_LOG_LEVEL="fatal"):
         ray.init(
             num_cpus=workers,
             include_dashboard=False,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from video4spatial.storage.artifacts import write_json
 from video4spatial.storage.video import count_frames, iter_frames, probe, resize_clip, write_video
 
 LEAST_CONTEXT_FRAMES = 5
-CONTEXT_CHOICES: tuple[ContextChoice, ...] = get_args(ContextChoice)
 
 Progress = Callable[[int, int], None]
 
@@ -52,8 +51,6 @@ class EncodedScene:
         """
         if count < 0:
             raise InputError(f"context-latents is {count}: give 0 (first frame only) or more")
-        if choice not in CONTEXT_CHOICES:
-            raise InputError(f"context choice is {choice!r}: use one of {', '.join(CONTEXT_CHOICES)}")
         chosen = choose_context(np.arange(len(self)), count, choice, np.random.default_rng(seed))
         index = torch.as_tensor(chosen, dtype=torch.long)
         return self.latents[:, index], index
