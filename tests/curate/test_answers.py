@@ -14,9 +14,9 @@ from video4spatial.curate.answers import (
     Outcome,
     parse_description,
     parse_objects,
-    size_seen,
 )
 from video4spatial.schema import Box
+from video4spatial.vlm.answers import size_seen
 from video4spatial.vlm.question import RawAnswer
 
 W, H = 416, 256

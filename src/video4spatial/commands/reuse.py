@@ -25,8 +25,8 @@ def reuse(run: Run, other: GeneratedFolder) -> int:
     kept = Benchmark.load(other.root)
     if replace(kept, cases=()) != replace(run.benchmark, cases=()):
         return 0
-    known, brought = set(kept.cases), 0
-    cases = [case for case in run.benchmark.shard(*run.shard) if case in known]
+    known, brought = {case.case_id: case for case in kept.cases}, 0
+    cases = [case for case in run.benchmark.shard(*run.shard) if known.get(case.case_id) == case]
     for name in run.names:
         folder = run.renamed or name
         there = other.method(folder)

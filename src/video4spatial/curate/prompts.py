@@ -5,20 +5,12 @@ The paper shows its prompts as pictures; the wording here is ours.
 
 import json
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
+from video4spatial.vlm.answers import UNITS, Coordinates
 from video4spatial.vlm.question import AnswerSchema, FrameSource, Question
-
-Coordinates = Literal["relative-1000", "pixels"]
-"""How a VLM gives corners: Qwen3-VL from 0 to 1000 of width and height, Qwen2.5-VL in pixels of the image it sees."""
-
-_UNITS = {
-    "relative-1000": "Coordinates run from 0 to 1000, relative to the width and the height of the picture.",
-    "pixels": "Coordinates are pixels of the picture.",
-}
 
 LIST_OBJECTS = """\
 This picture is one frame of a walk through an indoor place. List the objects in it that a visitor could be asked to \
@@ -85,7 +77,7 @@ def list_objects(
     frame: UInt8[np.ndarray, "H W 3"], coordinates: Coordinates = "relative-1000", source: FrameSource | None = None
 ) -> Question:
     """Which objects are in this frame, and where?"""
-    return Question((frame,), LIST_OBJECTS.format(units=_UNITS[coordinates]), OBJECTS, source)
+    return Question((frame,), LIST_OBJECTS.format(units=UNITS[coordinates]), OBJECTS, source)
 
 
 def describe_clip(
@@ -98,5 +90,5 @@ def describe_clip(
     """What is this place, and what tells the object from others? ``bbox_2d`` is its box in the last frame, in the same
     coordinates as the VLM gives boxes."""
     box = json.dumps({"bbox_2d": list(bbox_2d), "label": label}, ensure_ascii=False)
-    prompt = DESCRIBE_CLIP.format(count=len(frames), box=box, units=_UNITS[coordinates])
+    prompt = DESCRIBE_CLIP.format(count=len(frames), box=box, units=UNITS[coordinates])
     return Question(tuple(frames), prompt, DESCRIPTION, source)

@@ -30,8 +30,13 @@ class Target(NamedTuple):
     phrase: str
 
 
+def is_target_category(category: str) -> bool:
+    """Whether phrases name objects of this category: furniture, and a few fixtures."""
+    return category not in FIXTURES or category in _NAMED_FIXTURES
+
+
 def _is_target(made: RoomObject) -> bool:
-    return made.category not in FIXTURES or made.category in _NAMED_FIXTURES
+    return is_target_category(made.category)
 
 
 def plural(category: str) -> str:

@@ -1,0 +1,26 @@
+"""The judge of rooms: the shipped detector and the paper's tolerance. It knows rooms' words, not the room."""
+
+from collections.abc import Iterable, Iterator
+
+from video4spatial.evaluate.detector import RoomsDetector, read_phrase
+from video4spatial.evaluate.judge import TOLERANCE, JudgedClip, Verdict
+
+
+class RoomsJudge:
+    """Answers at once, and always; a phrase in other words than rooms' raises ``InputError``."""
+
+    def __init__(self, detector: RoomsDetector | None = None, tolerance: float = TOLERANCE) -> None:
+        self.detector = detector or RoomsDetector.load()
+        self.tolerance = tolerance
+
+    @property
+    def identity(self) -> str:
+        return f"rooms detector least={self.detector.config.least} tolerance={self.tolerance}"
+
+    def verdicts(self, clips: Iterable[JudgedClip]) -> Iterator[Verdict]:
+        for clip in clips:
+            frame, phrase = clip.frame, read_phrase(clip.target)
+            (best,) = self.detector.best(frame[None], [phrase])
+            box = best.box if best.score >= self.detector.config.least else None
+            height, width = frame.shape[:2]
+            yield Verdict.answered(box, width, height, f"score {best.score:.3f}", self.tolerance)
