@@ -1,6 +1,6 @@
 """Pages to look at: one HTML file without outside requests, light and dark, for a desktop and a phone.
 
-Every text passes ``escaped``; pictures and videos are inside the page; no script runs, and the page's policy forbids any.
+Every text passes ``escaped``; pictures and videos are inside the page; its policy forbids all else, scripts too.
 """
 
 import base64

@@ -42,6 +42,7 @@ __all__ = [
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FOLDER_FPS = 16.0  # a folder of images has no clock; Clip's default
 _CONTAINERS = (".mp4", ".mov", ".mkv")
+_REPEATABLE = "no-mbtree=1:rc-lookahead=0"  # x264's lookahead reads memory it never wrote: its choices then vary
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def video_bytes(clip: Clip, crf: int = 26) -> bytes:
         raise InputError(f"a clip of {len(clip)} frames of {width}x{height}: give at least one, with even sides")
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        _encode(container, clip, {"crf": str(crf), "threads": "1", "preset": "slow"})
+        _encode(container, clip, {"crf": str(crf), "preset": "slow", "threads": "1", "x264-params": _REPEATABLE})
     return file.getvalue()
 
 

@@ -20,16 +20,16 @@ PAPER_LINK = "https://arxiv.org/abs/2512.03040"
 TITLE = "Evaluation report"
 
 _READING = (
-    "A figure is a mean over cases, repeats of one case averaged first. In brackets its 95 % bootstrap interval: cases "
-    "are drawn again with replacement, 10,000 times. Where all cases agree on a rate, the exact bound stands there. "
+    "A figure is a mean over cases, repeats of one case averaged first. In brackets its 95 % bootstrap interval: the "
+    "cases are drawn again with replacement, 10,000 times. Where all cases agree on a rate, the exact bound is given. "
     '"of n" is how many cases have a value, where those are not all.',
-    "Differences are taken case by case against full, so that what makes a case hard cancels out. Their p-value is that "
-    "of the paired test which gives every case's difference its sign by the toss of a coin: exact up to 16 differing "
-    "cases and for rates, else from 10,000 drawn patterns. It is not corrected for the number of comparisons on this "
+    "Differences are taken case by case against full, so that what makes a case hard cancels out. Their p-value says "
+    "how often a mean as far from 0 comes up if a coin decides each difference's sign: exact up to 16 differing cases "
+    "and for rates, else from 10,000 drawn patterns. It is not corrected for the number of comparisons on this "
     "page: of 20 comparisons between equals, one is expected below 0.05.",
     "A direction of the paper agrees if ours goes the same way and its paired interval leaves out 0, disagrees if it "
-    f"goes the other way and leaves out 0, and is undecided if the interval includes 0 or there are fewer than {FEWEST} "
-    "cases. Not measured: one of the two has no value.",
+    "goes the other way and leaves out 0, and is undecided if the interval includes 0 or there are fewer than "
+    f"{FEWEST} cases. Not measured: one of the two has no value.",
     "The paper's values were measured on other scenes, with another model and at another size. Set directions beside "
     "them, not values.",
     "An arrow says which way is better. A metric that could not be computed is listed with its reason, and a stand-in "

@@ -1,4 +1,4 @@
-"""Best, median and worst case of a task by one column, to look at: what was asked, what came out, the truth beside it."""
+"""Best, median and worst case of a task by one column: what was asked, what came out, and the truth beside it."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -187,7 +187,13 @@ def path_words(c2w: Float[np.ndarray, "T 4 4"]) -> str:
     end = relative_to(c2w, 0)[-1]
     right, forward = float(end[0, 3]), float(end[2, 3])
     turned = math.degrees(math.atan2(end[0, 2], end[2, 2]))
-    ahead = f"{abs(forward):.1f} m {'ahead' if forward >= 0 else 'behind'}"
-    aside = f"{abs(right):.1f} m to the {'right' if right >= 0 else 'left'}"
-    way = f"{abs(turned):.0f} degrees to the {'right' if turned >= 0 else 'left'}"
-    return f"A path of {length:.1f} m that ends {ahead} and {aside}, turned {way}."
+    ends = [
+        f"{abs(amount):.{digits}f} {words[amount < 0]}"
+        for amount, digits, words in (
+            (forward, 1, ("m ahead", "m behind")),
+            (right, 1, ("m to the right", "m to the left")),
+            (turned, 0, ("degrees turned to the right", "degrees turned to the left")),
+        )
+        if round(abs(amount), digits)
+    ]
+    return f"A path of {length:.1f} m that ends " + (", ".join(ends) if ends else "where it began") + "."

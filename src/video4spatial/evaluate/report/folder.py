@@ -147,7 +147,9 @@ class Measured:
         try:
             found = _results(folder, results)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{folder.results} is not what `evaluate` writes ({_words(error)}): run it again") from error
+            raise InputError(
+                f"{folder.results} is not what `evaluate` writes ({_words(error)}): run it again"
+            ) from error
         path = folder.root / "experiment.json"
         if not path.exists():
             return found

@@ -12,6 +12,7 @@ from video4spatial.evaluate.report.blocks import (
     Fold,
     Heading,
     Items,
+    Plot,
     Plots,
     Table,
     Text,
@@ -67,9 +68,10 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     notes = "".join(f'<p class="under">{escaped(note)}</p>' for note in table.notes)
+    caption = escaped(table.caption)
     return (
-        f'<div class="table"><div class="scroll" role="region" tabindex="0" aria-label="{escaped(table.caption)}"><table>'
-        f"<caption>{escaped(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="table"><div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table>'
+        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         f"{notes}</div>"
     )
 
@@ -81,16 +83,18 @@ def _cell(cell: Cell) -> str:
     parts += [f'<small class="theirs">{escaped(cell.paper)}</small>'] if cell.paper else []
     if cell.verdict:
         kind, mark = cell.verdict.replace(" ", "-"), _MARKS.get(cell.verdict, "")
-        parts.append(f'<small class="verdict {escaped(kind)}"><b aria-hidden="true">{mark}</b>'
-                     f" {escaped(cell.verdict)}</small>")
+        parts.append(
+            f'<small class="verdict {escaped(kind)}"><b aria-hidden="true">{mark}</b> {escaped(cell.verdict)}</small>'
+        )
     return " ".join(parts)
 
 
-def _plot(plot) -> str:
+def _plot(plot: Plot) -> str:
     theirs = any(point.paper is not None for point in plot.points)
     key = '<span class="key"><i></i> ours, with 95 % interval</span>'
     key += ' <span class="key"><i class="second"></i> the paper</span>' if theirs else ""
-    return f'<figure class="plot card"><figcaption><b>{escaped(plot.title)}</b> {key}</figcaption>{plot_svg(plot)}</figure>'
+    caption = f"<figcaption><b>{escaped(plot.title)}</b> {key}</figcaption>"
+    return f'<figure class="plot card">{caption}{plot_svg(plot)}</figure>'
 
 
 def _card(card: Card) -> str:

@@ -1,7 +1,7 @@
 """One series over an axis as inline SVG: our line with intervals, the paper's points beside it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from video4spatial.evaluate.report.blocks import Plot, Point
 from video4spatial.evaluate.report.figures import number
@@ -50,7 +50,9 @@ def plot_svg(plot: Plot) -> str:
             last = x(point)
             parts.append(f'<text x="{last:.1f}" y="{_HEIGHT - 24}" text-anchor="middle">{point.x:g}</text>')
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">{escaped(_short(plot.x_label))}</text>')
+    parts.append(
+        f'<text x="{middle:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">{escaped(_short(plot.x_label))}</text>'
+    )
     theirs = [(x(point), y(point.paper)) for point in plot.points if point.paper is not None]
     parts += [_line(theirs, "paper")]
     parts += [f'<rect class="mark" x="{a - 4:.1f}" y="{b - 4:.1f}" width="8" height="8"/>' for a, b in theirs]
@@ -83,9 +85,9 @@ def _line(places: Sequence[tuple[float, float]], kind: str) -> str:
     return f'<path class="{kind}" d="M' + "L".join(f"{a:.1f} {b:.1f}" for a, b in places) + '"/>'
 
 
-def _scale(values: Sequence[float], start: float, end: float):
+def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:
     """From values to pixels; a single value stands in the middle."""
-    low, high = min(values), max(values)
+    low, high = min(values, default=0.0), max(values, default=0.0)
     if high == low:
         return lambda value: (start + end) / 2
     return lambda value: start + (value - low) / (high - low) * (end - start)
@@ -111,7 +113,9 @@ def _said(point: Point, digits: int) -> str:
     paper = "" if point.paper is None else f", the paper {point.paper:g}"
     if point.mean is None or point.low is None or point.high is None:
         return f"{point.x:g}: not measured{paper}"
-    return f"{point.x:g}: {number(point.mean, digits)}, {number(point.low, digits)} to {number(point.high, digits)}{paper}"
+    return (
+        f"{point.x:g}: {number(point.mean, digits)}, {number(point.low, digits)} to {number(point.high, digits)}{paper}"
+    )
 
 
 def _short(label: str) -> str:

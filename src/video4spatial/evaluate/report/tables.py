@@ -1,6 +1,5 @@
 """The tables of one evaluated folder: scores, differences to full, outcomes, what was not computed, settings."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from video4spatial.evaluate.generated import Outcome
@@ -10,6 +9,7 @@ from video4spatial.evaluate.report.folder import Measured, OfTask
 from video4spatial.evaluate.table import FULL, JOINT
 
 STAND_IN = "stand-in"
+_REASONS = 3  # shown of a method's videos with one outcome
 
 
 def scores(measured: Measured, task: OfTask) -> list[Block]:
@@ -61,10 +61,14 @@ def outcomes(measured: Measured, task: OfTask) -> Table:
 def reasons(measured: Measured, task: OfTask) -> list[Block]:
     """Why videos are not usable, and why metrics have no value; alike reasons of several methods in one line."""
     lines = []
-    unusable = Counter((row.method, row.outcome.value, row.reason) for row in measured.rows if row.task == task.task)
-    for (method, outcome, reason), count in sorted(unusable.items()):
-        if outcome != Outcome.OK.value:
-            lines.append(f"{method}, {outcome.replace('_', ' ')}: {count} x {reason or 'no reason told'}")
+    unusable: dict[tuple[str, str], list[str]] = {}
+    for row in measured.rows:
+        if row.task == task.task and row.outcome is not Outcome.OK:
+            unusable.setdefault((row.method, row.outcome.value), []).append(row.reason or "no reason told")
+    for (method, outcome), told in unusable.items():
+        different = list(dict.fromkeys(told))
+        more = f"; and {len(different) - _REASONS} more" if len(different) > _REASONS else ""
+        lines.append(f"{method}, {outcome.replace('_', ' ')} {len(told)}: {'; '.join(different[:_REASONS])}{more}")
     by_reason: dict[tuple[str, str], list[str]] = {}
     for method, of in task.methods.items():
         for metric, told in of.not_computed.items():
@@ -82,7 +86,7 @@ def settings_of(measured: Measured, metric: str) -> str:
 def stand_ins(measured: Measured, keys: Sequence[str]) -> list[str]:
     """A sentence for each of these columns whose metric uses a stand-in."""
     told = []
-    for metric, of in measured.metrics.items():
+    for of in measured.metrics.values():
         of_it = [measured.shown(key).title for key in keys if key in of.get("columns", {})]
         used = [str(value) for value in of.get("settings", {}).values() if STAND_IN in str(value)]
         if of_it and used:
