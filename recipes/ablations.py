@@ -97,8 +97,8 @@ def rooms_pretrained() -> TransformerRun:
 
 
 def rooms_no_pretraining() -> TransformerRun:
-    """The same run, from weights drawn anew."""
-    return replace(rooms_pretrained(), pretrained=False)
+    """The same run, from weights drawn anew; the sizes are rooms-small's, which are ``rooms_pretraining``'s too."""
+    return replace(_rooms(), start="rooms-small", pretrained=False)
 
 
 def rooms_no_box_tail() -> TransformerRun:

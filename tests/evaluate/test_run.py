@@ -188,9 +188,10 @@ def rows_of(method, values, outcome=Outcome.OK):
 def test_joint_rates_by_hand():
     """IF(SD < d): over all videos; a distance that is not known is not below d."""
     asked = [(True, 0.1), (True, 0.3), (False, 0.1), (True, None), (None, 0.1)]
-    told = [JOINTS[0].of({"followed": followed, "sd": sd}) for followed, sd in asked]
+    told = [JOINTS[0].of({"if": followed, "sd": sd, "sd_scored": sd is not None}) for followed, sd in asked]
     assert told == [True, False, False, False, None]
-    assert JOINTS[1].of({"followed": True, "sd": 0.15}) is False
+    assert JOINTS[1].of({"if": True, "sd": 0.15, "sd_scored": True}) is False
+    assert JOINTS[0].of({"if": True, "sd": None, "sd_scored": None}) is None  # SD was not computed at all
 
 
 def test_differences_are_paired_over_shared_cases():

@@ -18,7 +18,7 @@ from video4spatial.evaluate.beside_paper import beside_paper
 from video4spatial.evaluate.generated import GeneratedFolder
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Metric
-from video4spatial.evaluate.metrics import make_metrics
+from video4spatial.evaluate.metrics import JOINTS, make_metrics
 from video4spatial.evaluate.paper import FULL, Paper, PaperRow
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import TIME_STRIDE, InputError
@@ -152,6 +152,7 @@ def metrics_of(paper: Paper, names: Sequence[str] | None = None, settings: Seque
             raise InputError(f"none of --metrics {', '.join(names)} measures {paper.task}")
         return metrics
     keys = set(paper.columns)
+    keys |= {need for joint in JOINTS if joint.column.key in keys for need in joint.needs}
     return [m for m in metrics if m.name in BESIDE or keys & {column.key for column in m.columns}]
 
 

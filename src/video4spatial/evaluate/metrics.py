@@ -8,13 +8,18 @@ from inspect import signature
 
 from video4spatial.evaluate.box_answer import BoxAnswer
 from video4spatial.evaluate.fidelity import Fidelity
+from video4spatial.evaluate.following_instructions import LIMITS
+from video4spatial.evaluate.following_metric import InstructionFollowing
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
 from video4spatial.evaluate.quality_metrics import DynamicDegreeMetric, ImagingQualityMetric, LPIPSMetric
+from video4spatial.evaluate.spatial_metric import SpatialMetric
 from video4spatial.schema import InputError
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "fidelity": Fidelity,
     "lpips": LPIPSMetric,
+    "spatial": SpatialMetric,
+    "following": InstructionFollowing,
     "box": BoxAnswer,
     "imaging-quality": ImagingQualityMetric,
     "dynamic-degree": DynamicDegreeMetric,
@@ -22,25 +27,25 @@ METRICS: dict[str, Callable[..., Metric]] = {
 
 
 def _joint_rate(limit: float) -> Callable[[Mapping[str, Value]], Value]:
-    """Success and a Spatial Distance below ``limit``: joint, over all videos. A distance that is not known is not
-    below it."""
+    """Success and a Spatial Distance below ``limit``: joint, over all videos. A video that could not be registered is
+    below none; where success, or whether there is a distance, is not computed, neither is this."""
 
     def of(values: Mapping[str, Value]) -> Value:
-        if values["followed"] is None:
+        if values["if"] is None or values["sd_scored"] is None:
             return None
         distance = values["sd"]
-        return bool(values["followed"]) and distance is not None and distance < limit
+        return bool(values["if"]) and distance is not None and distance < limit
 
     return of
 
 
 JOINTS: tuple[Joint, ...] = tuple(
     Joint(
-        Column(f"followed_sd_{name}", f"IF (SD<{limit})", rate=True, without_video=False),
-        ("followed", "sd"),
+        Column(f"if_sd_{limit}", f"IF (SD<{limit})", rate=True, without_video=False, digits=4),
+        ("if", "sd", "sd_scored"),
         _joint_rate(limit),
     )
-    for name, limit in (("02", 0.2), ("01", 0.1))
+    for limit in LIMITS
 )
 
 

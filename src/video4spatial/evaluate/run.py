@@ -129,7 +129,8 @@ class Evaluation:
             result = store.find(key)
             if result is None:
                 result = measured(metric, content, video)
-                store.add(key, case.case_id, result)
+                if isinstance(result, Score) or result.keep:
+                    store.add(key, case.case_id, result)
             if isinstance(result, NotComputed):
                 row.not_computed[metric.name] = result.reason
                 row.values |= {column.key: None for column in metric.columns}

@@ -254,6 +254,7 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         trained = self.trained_sampling
         sampling = (sampling or Sampling()).resolve(guidance.guides, guidance.mode, trained)
         wanted = context_latents if context_latents is not None else int(self.config.context_latents)
+        generator = seeded(seed)
         context, index = scene.context(wanted, context_choice, seed)
         height, width = scene.first_frame.shape[:2]
 
@@ -266,7 +267,6 @@ class Video4SpatialPipeline(LoraMethods, DiffusionPipeline):
         if path is not None:
             camera = torch.as_tensor(camera_maps(self.resolve_path(path, frames), width, height))[None]
 
-        generator = seeded(seed)
         texts = self.embed_texts([text, ""])
         device, dtype = self._execution_device, self.transformer.dtype
         conditions = Conditions(
