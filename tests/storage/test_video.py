@@ -250,8 +250,9 @@ def test_names_that_cannot_be_written_are_told_beforehand(tmp_path, monkeypatch)
 
 def test_videos_as_bytes_are_the_same_whatever_memory_held_before():
     code = (
-        "import sys, hashlib, numpy as np; from video4spatial.schema import Clip; "
-        "from video4spatial.storage.video import video_bytes; ramp = np.linspace(0, 255, 288).astype(np.uint8)[None, :, None]; "
+        "import hashlib, numpy as np; from video4spatial.schema import Clip; "
+        "from video4spatial.storage.video import video_bytes; "
+        "ramp = np.linspace(0, 255, 288).astype(np.uint8)[None, :, None]; "
         "frames = [np.broadcast_to(np.roll(ramp, 12 * min(n, 8), 1), (192, 288, 3)).copy() for n in range(17)]; "
         "[frame[36:144, 48:180].__setitem__(slice(0, 3), (255, 0, 0)) for frame in frames[9:]]; "
         "print(hashlib.sha256(video_bytes(Clip(np.stack(frames), 8.0))).hexdigest())"

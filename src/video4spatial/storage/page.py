@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; img-src {files}; media-src {files}; style-src 'unsafe-inline'"
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfaf7; --ink: #23242a; --soft: #696b76; --line: #dedcd5; --card: #fff;
@@ -45,11 +45,15 @@ def escaped(text: object) -> str:
     return html.escape(str(text))
 
 
-def page(title: str, body: str, style: str = "") -> str:
-    """The whole page: ``body`` is HTML for ``<main>``, ``title`` a text, ``style`` is CSS added to ``STYLE``."""
+def page(title: str, body: str, style: str = "", beside: bool = False) -> str:
+    """The whole page: ``body`` is HTML for ``<main>``, ``title`` a text, ``style`` is CSS added to ``STYLE``.
+
+    ``beside``: pictures and videos are files that lie beside the page, rather than inside it.
+    """
+    policy = _POLICY.format(files="'self' file:" if beside else "data:")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escaped(title)}</title>
 <style>{STYLE}{style}</style></head>

@@ -166,7 +166,7 @@ def _encode(container: OutputContainer, clip: Clip, options: dict[str, str], los
     codec, pixels = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv420p")
     stream = container.add_stream(codec, rate=Fraction(clip.fps).limit_denominator(65535))
     stream.width, stream.height = clip.size
-    stream.pix_fmt, stream.options = pixels, options
+    stream.pix_fmt, stream.options = pixels, {**options}
     for frame in clip.frames:
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
     container.mux(stream.encode())

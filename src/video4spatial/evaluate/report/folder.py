@@ -130,7 +130,7 @@ class Measured:
     def of(self, key: str, method: str | None) -> Figure | None:
         """The figure of a method, whichever task's it is."""
         for task in self.tasks:
-            if method in task.methods and key in task.methods[method].figures:
+            if method is not None and method in task.methods and key in task.methods[method].figures:
                 return task.methods[method].figures[key]
         return None
 
