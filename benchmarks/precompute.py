@@ -30,16 +30,23 @@ class FramesVideo:
     """A latent video that is encoded when it is read; what one step reads of it is encoded once."""
 
     def __init__(self, video: Any, codec: Any, clock: list[float]) -> None:
-        from video4spatial.schema import TIME_STRIDE
+        from video4spatial.schema import SPACE_STRIDE, TIME_STRIDE
 
         self.video, self.codec, self.clock, self.stride = video, codec, clock, TIME_STRIDE
         self.video_id, self.environment_id, self.sentences = video.video_id, video.environment_id, video.sentences
         self.latents = (len(video.clip.frames) - 1) // TIME_STRIDE + 1
         self.tail_latents = -(-video.tail_frames // TIME_STRIDE)
-        self.c2w, self.intrinsics, self.size, self.posed = video.c2w, video.intrinsics, video.clip.size, True
+        self.intrinsics, self.size, self.posed, self.clip_of = video.intrinsics, video.clip.size, True, None
+        self.grid = (codec.vae.config.z_dim, video.clip.size[1] // SPACE_STRIDE, video.clip.size[0] // SPACE_STRIDE)
         self.encoded: Tensor | None = None
 
-    def read(self, name: str, indices: Sequence[int] | np.ndarray) -> Tensor:
+    def dtype(self) -> torch.dtype:
+        return torch.float16
+
+    def poses(self, start: int, stop: int) -> np.ndarray:
+        return self.video.c2w[start:stop]
+
+    def read_into(self, name: str, indices: Sequence[int] | np.ndarray, out: Tensor) -> None:
         began = time.perf_counter()
         index = np.asarray(indices, dtype=np.int64)
         if name == "image":
@@ -49,7 +56,7 @@ class FramesVideo:
                 self.encoded = self.codec.encode(self.video.clip.frames).half()
             found = self.encoded[:, torch.as_tensor(index)]
         self.clock[-1] += time.perf_counter() - began
-        return found
+        out.copy_(found.transpose(0, 1))
 
 
 def median(seconds: list[float]) -> dict[str, float]:
@@ -65,6 +72,7 @@ def train_steps(config: Any, model: Any, prepare: Any, steps: int) -> tuple[list
     for step in range(steps):
         began = time.perf_counter()
         batch, text, null = prepare(step)
+        batch = batch.to("cpu")
         loss = flow_matching_loss(model, batch, text, null, draw(batch, config, step), config).mean()
         loss.backward()
         for optimiser in optimisers:
@@ -108,9 +116,9 @@ def main() -> None:
     from video4spatial.data.rooms import training_videos
     from video4spatial.model.frozen import frozen_vae, text_parts
     from video4spatial.model.instruction import encode_text
+    from video4spatial.prepare.texts import precompute_text
     from video4spatial.storage.latents import LatentStore, LatentWriter
     from video4spatial.train.config import OptimConfig, StoreConfig
-    from video4spatial.train.precompute import precompute_text
     from video4spatial.train.recipes import load_recipe
     from video4spatial.train.sources import StoreSource
     from video4spatial.train.start import starting_transformer

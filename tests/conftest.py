@@ -25,12 +25,12 @@ from video4spatial.model.load import (
     word_tokenizer,
 )
 from video4spatial.model.transformer import Video4SpatialTransformer3DModel
+from video4spatial.prepare.texts import precompute_text
 from video4spatial.rooms import NoViewpoint, Room, vocabulary
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import grounding_sentence
 from video4spatial.storage.latents import LatentWriter
 from video4spatial.train.config import StoreConfig, StreamConfig, TransformerRun, override
-from video4spatial.train.precompute import precompute_text
 from video4spatial.train.recipes import load_recipe
 from video4spatial.train.stream import encode_video, fingerprint, keep_video
 

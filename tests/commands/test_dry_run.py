@@ -69,7 +69,7 @@ def test_the_stores_facts(stored_run, encoded_store, tmp_path):
     text = "\n".join(dry_run(dataclasses.replace(stored_run, data=data, window=window), 1))
     assert "10 videos" in text
     assert "of 5 environments" in text
-    assert re.search(r"10 with poses, \d+ sentences", text)
+    assert re.search(r"10 with poses, 0 clips, \d+ sentences", text)
     assert re.search(r"by itself: 10 of 10 videos are too short: 'room\d-\d' has \d latents left for context, 10", text)
     assert "nowhere is not there yet" in text
     assert "at 64x32" in text

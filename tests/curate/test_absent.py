@@ -5,21 +5,20 @@ import itertools
 import pytest
 
 from video4spatial.curate.absent import absent_examples, kind
-from video4spatial.curate.answers import Detection
-from video4spatial.curate.label import Funnel, LabelledClip, SceneLabels
+from video4spatial.curate.answers import Detection, Outcome
+from video4spatial.curate.labels import Look, SceneLabels
 from video4spatial.schema import Box, InputError, grounding_sentence
 
 
 def scene(environment: str, labels: str, targets: str = "", video: str = "0") -> SceneLabels:
     named = [label.strip() for label in targets.split(",") if label.strip()]
-    clips = [
-        LabelledClip(
-            video, environment, range(9), Detection(label, Box(0, 0, 1, 1), (0, 0, 1, 1)), f"a {environment}", "x"
-        )
-        for label in named
+    found = Outcome.FOUND
+    looks = [
+        Look(8 + n, found, 1, Detection(label, Box(0, 0, 1, 1), (0, 0, 1, 1)), None, found, f"a {environment}", "x")
+        for n, label in enumerate(named)
     ]
     seen = frozenset(label.strip() for label in labels.split(",") if label.strip()) | set(named)
-    return SceneLabels(f"{environment}-{video}", environment, tuple(clips), seen, Funnel())
+    return SceneLabels(f"{environment}-{video}", environment, 9, 1, (2, 2), tuple(looks), seen)
 
 
 OFFICE = scene("office", "desk, grey chair, chair cushion", "black monitor, office chair")

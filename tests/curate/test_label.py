@@ -9,7 +9,8 @@ import pytest
 from vlm.stub_server import Reply, StubServer
 
 from video4spatial.curate.answers import Outcome, parse_description, parse_objects
-from video4spatial.curate.label import Funnel, SceneLabels, label_scene
+from video4spatial.curate.label import label_scene
+from video4spatial.curate.labels import Funnel, SceneLabels
 from video4spatial.curate.oracle import RoomOracle
 from video4spatial.curate.prompts import describe_clip, list_objects
 from video4spatial.curate.select import Drop, SelectionConfig

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from video4spatial.data.dataset import ExampleSampler, MemoryVideo, StoreVideo, WindowConfig, open_store, open_stores
+from video4spatial.data.dataset import ExampleSampler, WindowConfig
+from video4spatial.data.latent_videos import MemoryVideo, StoreVideo, open_store, open_stores
 from video4spatial.geometry.camera_maps import camera_maps
 from video4spatial.geometry.poses import relative_to
 from video4spatial.schema import CameraPath, InputError
@@ -77,7 +78,7 @@ def test_a_steps_batch_is_the_same_however_it_is_shared(videos):
 
 def test_ids_say_what_an_example_is_made_of(videos):
     by_id = {video.video_id: video for video in videos}
-    batch = ExampleSampler(videos, WINDOW).batch(0, 32)
+    batch = ExampleSampler(videos, WINDOW).batch(0, 32).to("cpu")
     assert len(set(batch.ids)) > 8
     for row, name in enumerate(batch.ids):
         target, source = name.split("<")
@@ -109,7 +110,7 @@ def test_stores_that_do_not_go_together_are_refused(tmp_path, videos):
 def test_latents_are_those_of_their_indices(videos):
     """Context latents are the video's own at their indices; the target's first is an image's, the rest follow."""
     sampler = ExampleSampler(videos, WINDOW)
-    batch = sampler.batch(0, 64)
+    batch = sampler.batch(0, 64).to("cpu")
     assert batch.context.shape == (64, 48, 3, 2, 4)
     assert batch.target.shape == (64, 48, 5, 2, 4)
     by_tag = {int(video.tensors["video"][0, 0, 0, 0]): video for video in videos}

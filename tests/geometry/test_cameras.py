@@ -92,8 +92,7 @@ def test_packing_needs_4k_plus_1(frames):
 
 
 @pytest.mark.parametrize("frames", [1, 5, 129, 133, 269])
-def test_maps_of_a_long_path_are_those_of_the_whole(frames):
-    """They are made some latents at a time."""
+def test_maps_made_at_once_are_the_packed_ones(frames):
     lens = Intrinsics.from_horizontal_fov(72.0, 64, 32)
     c2w = some_poses(frames, 3)
     whole = cameras.pack_plucker(cameras.plucker(c2w, lens.resized(4, 2), 2, 4))

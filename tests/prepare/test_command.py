@@ -207,7 +207,7 @@ def test_few_frames_are_in_memory(seen, codec):
         (("rooms", "0:1", "s", "--limit", "0"), "limit is 0: give at least 1"),
         (("rooms", "0:1", "s", "--workers", "0"), "workers is 0: give at least 1"),
         (("rooms", "0:1", "s", "--device", "tpu"), "--device is 'tpu': choose auto, cpu or cuda"),
-        (("rooms", "0:1", "s", "--only", "nowhere.txt"), "nowhere.txt cannot be read"),
+        (("rooms", "0:1", "s", "--only", "nowhere.txt"), "nowhere.txt does not exist"),
         (("rooms", "0:1", "s", "--repair"), "--repair removes what --verify finds: give both"),
         (("rooms", "0:1", "s", "--verify"), "s/origin.json does not exist"),
     ],
@@ -223,8 +223,8 @@ def test_lists_that_leave_nothing(tmp_path, prepare, videos_tree, capfd):
     (tmp_path / "empty.txt").write_text("# none\n")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
     for name, told in (
-        ("empty.txt", "names no environments"),
-        ("latin.txt", "it is not UTF-8"),
+        ("empty.txt", "lists no environments"),
+        ("latin.txt", "is not UTF-8 text"),
         (lines(tmp_path / "other.txt", "cellar").name, "has nothing to prepare (none is chosen)"),
     ):
         assert prepare("videos", videos_tree, tmp_path / "s", "--only", tmp_path / name) == 2

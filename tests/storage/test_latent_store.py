@@ -6,11 +6,13 @@ import os
 import pickle
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from video4spatial.schema import InputError, Intrinsics
@@ -77,7 +79,7 @@ def test_scattered_reads(tmp_path):
 def test_latent_frames_lie_together(tmp_path):
     """[F, C, h, w] in the shard, so a scattered latent frame is one contiguous read."""
     store = store_of(tmp_path, 1)
-    with module.safe_open(store.layout.shard(0), framework="pt") as shard:
+    with safe_open(store.layout.shard(0), framework="pt") as shard:
         assert shard.get_slice("v0/video").get_shape() == [5, 4, 2, 3]
         assert shard.get_tensor("v0/video").equal(video(0)["video"].transpose(0, 1))
 
@@ -339,4 +341,38 @@ def test_open_shards_are_bounded(tmp_path, monkeypatch):
     store = store_of(tmp_path, 5, shard_bytes=1)
     for seed in (0, 1, 2, 3, 4, 0):
         assert store.read(f"v{seed}", "video").equal(video(seed)["video"])
-        assert len(store._handles) <= 2
+        assert len(store._shards) <= 2
+
+
+def test_threads_that_open_and_close_each_others_shards(tmp_path, monkeypatch):
+    """A shard is put aside while another thread reads it: it stays open until that has done."""
+    monkeypatch.setattr(module, "_OPEN_SHARDS", 1)
+    store = store_of(tmp_path, 4, shard_bytes=1)
+    expected = [video(seed)["video"] for seed in range(4)]
+
+    def read(number):
+        seed = number % 4
+        return store.read(f"v{seed}", "video", [4, 0, 2]).equal(expected[seed][:, [4, 0, 2]])
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(read, range(400)))
+
+
+def test_reading_into_memory_that_is_given(tmp_path):
+    """As the shard has it, [F, C, h, w], or converted."""
+    store, expected = store_of(tmp_path, 1), video(0)["video"].transpose(0, 1)
+    for dtype in (torch.bfloat16, torch.float32):
+        out = torch.full((4, 4, 2, 3), 7.0, dtype=dtype)
+        store.read_into("v0", "video", [3, 1], out[1:3])
+        assert out[1:3].equal(expected[[3, 1]].to(dtype))
+        assert (out[[0, 3]] == 7).all()
+    assert store.dtype("v0", "video") == torch.bfloat16
+    with pytest.raises(InputError, match="has 5 entries"):
+        store.read_into("v0", "video", [5], out[:1])
+
+
+def test_a_shard_of_another_shape_is_damaged(tmp_path):
+    store = store_of(tmp_path, 1)
+    module.save_shard({f"v0/{name}": torch.zeros(5, 4, 2, 2) for name in ("video", "image")}, store.layout.shard(0))
+    with pytest.raises(InputError, match=r"shard-000000.safetensors is damaged .* which is not what the index says"):
+        store.read("v0", "video", [0])

@@ -47,7 +47,7 @@ def learn_and_sample(walk, tokenizer, text_encoder, vae) -> None:
     )
     pipeline.set_progress_bar_config(disable=True)
     video = encode_video(walk, pipeline.codec)
-    one = ExampleSampler([video], RUN.window).batch(0, 1)
+    one = ExampleSampler([video], RUN.window).batch(0, 1).to("cpu")
     batch = Batch(
         *(
             t.expand(LEVELS, *t.shape[1:]).contiguous()

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from video4spatial.model.instruction import encode_text
+from video4spatial.prepare.texts import precompute_text
 from video4spatial.schema import InputError
 from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.texts import TextWriter
 from video4spatial.train.config import StoreConfig, TransformerRun
 from video4spatial.train.loop import Trainer
-from video4spatial.train.precompute import precompute, precompute_text
+from video4spatial.train.precompute import precompute
 from video4spatial.train.sources import split
 from video4spatial.train.transformer import TransformerTask
 

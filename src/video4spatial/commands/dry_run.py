@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from video4spatial.data.dataset import ExampleSampler, WindowConfig, open_store
+from video4spatial.data.dataset import ExampleSampler, WindowConfig
+from video4spatial.data.latent_videos import index_rows, open_store
 from video4spatial.model.cost import SequenceShape, TransformerShape, training_estimate
 from video4spatial.model.hub import is_on_hub
 from video4spatial.model.load import resolve_part, small_transformer
@@ -14,9 +15,9 @@ from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.sample.devices import find_device
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json
-from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import TransformerRun, override
+from video4spatial.train.leaks import require_no_leak
 from video4spatial.train.recipes import load_recipe
 from video4spatial.train.start import base_transformer
 
@@ -104,29 +105,36 @@ def store_facts(config: TransformerRun) -> tuple[list[str], tuple[int, int]]:
     if config.data is None:
         rooms = config.stream.rooms
         return [f"data: {config.stream.pool} rooms, rendered while training"], (rooms.width, rooms.height)
+    require_no_leak(config.data)
     lines, size = [], (416, 256)
     for root in config.data.roots:
         if not StoreLayout(Path(root)).index.is_file():
             lines.append(f"data: {root} is not there yet: `video4spatial precompute`, or your own encoding, makes it")
             continue
-        rows = list(LatentStore(root))
+        rows = index_rows(root)
         size = (rows[0].width, rows[0].height)
         lines += _facts(root, rows, config.window)
     return lines, size
 
 
 def _facts(root: str, rows: list[Any], window: WindowConfig) -> list[str]:
-    environments = {row.environment_id for row in rows}
-    hours = sum(row.frames / row.fps for row in rows) / 3600
-    stored = sum(file.stat().st_size for file in StoreLayout(Path(root)).shards.iterdir()) / 1e9
-    posed = sum("c2w" in row.tensors for row in rows)
+    clips = [row for row in rows if "of" in row.meta]
+    whole = [row for row in rows if "of" not in row.meta]
+    environments = {row.environment_id for row in whole}
+    hours = sum(row.frames / row.fps for row in whole) / 3600
+    layouts = [StoreLayout(Path(root)), StoreLayout(StoreLayout(Path(root)).clips)]
+    shards = [file for layout in layouts if layout.shards.is_dir() for file in layout.shards.iterdir()]
+    stored = sum(file.stat().st_size for file in shards) / 1e9
+    posed = sum("c2w" in row.tensors for row in whole)
     told = {sentence for row in rows for sentence in row.meta.get("sentences", ())}
     lines = [
-        f"data: {root}: {len(rows):,} videos ({hours:.2f} hours) of {len(environments):,} environments, "
-        f"{stored:.2f} GB; {posed:,} with poses, {len(told):,} sentences",
+        f"data: {root}: {len(whole):,} videos ({hours:.2f} hours) of {len(environments):,} environments, "
+        f"{stored:.2f} GB; {posed:,} with poses, {len(clips):,} clips, {len(told):,} sentences",
     ]
     try:
-        ExampleSampler(open_store(root, preload=False), window)
+        left_out = ExampleSampler(open_store(root, preload=False), window).chooser.left_out
+        if left_out:
+            lines.append(f"data: {root}: {left_out:,} videos and clips are left out, for lack of context latents")
     except InputError as error:
         lines.append(f"data: {root} by itself: {error}")
     if not StoreLayout(StoreLayout(Path(root)).texts).index.is_file():

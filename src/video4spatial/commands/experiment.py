@@ -25,7 +25,7 @@ from video4spatial.schema import TIME_STRIDE, InputError
 from video4spatial.storage.artifacts import atomic_path, write_json
 
 ALONE = (0, 1)
-BESIDE = ("box",)  # metrics of ours that stand beside the paper's
+BESIDE = ("box", "spatial")  # metrics that stand beside the paper's: the red box, and where the camera went
 
 
 @dataclass(frozen=True)

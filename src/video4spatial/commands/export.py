@@ -9,6 +9,7 @@ from diffusers import AutoencoderKLWan
 from rich.console import Console
 from transformers import AutoTokenizer, UMT5EncoderModel
 
+from video4spatial.data.latent_videos import index_rows
 from video4spatial.model.frozen import DTYPES, frozen_folder
 from video4spatial.model.load import sampler
 from video4spatial.model.stored import empty_part
@@ -16,7 +17,6 @@ from video4spatial.model.transformer import Video4SpatialTransformer3DModel
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.schema import TIME_STRIDE
 from video4spatial.storage.artifacts import atomic_path
-from video4spatial.storage.latents import LatentStore
 from video4spatial.train.config import StoreConfig, TransformerRun
 from video4spatial.train.sources import RoomSource
 from video4spatial.train.transformer import TransformerTask
@@ -49,7 +49,7 @@ def _rooms_seen(config: TransformerRun) -> dict[str, Any]:
 
 def _store_seen(config: TransformerRun, data: StoreConfig) -> dict[str, Any]:
     """As the store's first video says; the longest box tail, if the run learns to ground."""
-    rows = list(LatentStore(data.roots[0]))
+    rows = index_rows(data.roots[0])
     first = rows[0]
     lens = first.intrinsics
     fov = DEFAULT_FOV if lens is None else round(math.degrees(2 * math.atan(lens.width / 2 / lens.fx)), 3)

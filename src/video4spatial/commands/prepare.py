@@ -16,6 +16,7 @@ from rich.text import Text
 from video4spatial import __version__
 from video4spatial.data.origin import Origin
 from video4spatial.data.source import RoomOptions, Source, open_source
+from video4spatial.data.splits import read_split
 from video4spatial.model.frozen import frozen_vae, native_size, vae_fingerprint
 from video4spatial.prepare.estimate import estimate
 from video4spatial.prepare.runners import Runner
@@ -75,27 +76,10 @@ def _origin(options: argparse.Namespace, source: Source, size: tuple[int, int], 
         clip=require_4k_plus_1(options.clip, "--clip"),
         vae=options.model,
         fingerprint=fingerprint,
-        only=None if options.only is None else read_environments(options.only),
-        leave_out=() if options.leave_out is None else read_environments(options.leave_out),
+        only=None if options.only is None else tuple(sorted(read_split(options.only))),
+        leave_out=() if options.leave_out is None else tuple(sorted(read_split(options.leave_out))),
         version=__version__,
     )
-
-
-def read_environments(path: str | Path) -> tuple[str, ...]:
-    """Environment ids, one a line, sorted; empty lines and what follows a # are passed over.
-
-    Raises:
-        InputError: the file cannot be read, or names none.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise InputError(f"{path} cannot be read ({reason}): give a text file, an environment id a line") from None
-    names = {line.partition("#")[0].strip() for line in lines} - {""}
-    if not names:
-        raise InputError(f"{path} names no environments: write one id a line, for example scannetpp-0a1b2c3d4e")
-    return tuple(sorted(names))
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from video4spatial.curate.label import SceneLabels
+from video4spatial.curate.labels import SceneLabels
 from video4spatial.data.rooms import article
 from video4spatial.schema import DEFAULT_SCENE, InputError, grounding_sentence
 

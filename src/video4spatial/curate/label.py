@@ -1,68 +1,21 @@
 """Labelling a scene: list the objects of every sampled frame, select clips, describe them, make the sentence."""
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from video4spatial.curate.answers import Detection, Outcome, parse_description, parse_objects
+from video4spatial.curate.answers import ObjectList, Outcome, parse_description, parse_objects
+from video4spatial.curate.labels import Look, SceneLabels
 from video4spatial.curate.prompts import Coordinates, describe_clip, list_objects
-from video4spatial.curate.select import Drop, Selection, SelectionConfig, sampled_frames, select_clip
+from video4spatial.curate.select import Drop, Selection, SelectionConfig, centred_target, sampled_frames, select_clip
 from video4spatial.data.scene import Scene
-from video4spatial.schema import InputError, grounding_sentence
+from video4spatial.schema import InputError
 from video4spatial.vlm.asking import Asker
 from video4spatial.vlm.question import FrameSource, Question
 
 _FRAMES_AT_A_TIME = 16  # read from the scene together
-
-
-@dataclass(frozen=True)
-class LabelledClip:
-    """A target clip in words: ``frames`` of the source video end centred on ``target``; ``sentence`` is the paper's."""
-
-    video_id: str
-    environment_id: str
-    frames: range
-    target: Detection
-    scene: str
-    phrase: str
-
-    @property
-    def sentence(self) -> str:
-        return grounding_sentence(self.phrase, self.scene)
-
-
-@dataclass
-class Funnel:
-    """What became of every sampled frame and of every clip: each is counted once, none is left out."""
-
-    objects: Counter[Outcome] = field(default_factory=Counter)
-    drops: Counter[Drop] = field(default_factory=Counter)
-    descriptions: Counter[Outcome] = field(default_factory=Counter)
-
-    @property
-    def frames(self) -> int:
-        return self.objects.total()
-
-    @property
-    def kept(self) -> int:
-        return self.descriptions[Outcome.FOUND]
-
-    def __add__(self, other: "Funnel") -> "Funnel":
-        return Funnel(self.objects + other.objects, self.drops + other.drops, self.descriptions + other.descriptions)
-
-
-@dataclass(frozen=True)
-class SceneLabels:
-    """A scene's clips, the counts, and ``labels``: of all the VLM listed in it, whether a clip ends there or not, and
-    of every object that the dataset's own annotation names."""
-
-    video_id: str
-    environment_id: str
-    clips: tuple[LabelledClip, ...]
-    labels: frozenset[str]
-    funnel: Funnel
+_ANYWHERE = 2.0  # as a centre ratio: all of the frame
 
 
 def label_scene(
@@ -90,40 +43,62 @@ def label_scene(
             f"{scene.video_id} has {len(sampled)} sampled frames (one in {config.every}), fewer than a clip's "
             f"{config.clip_frames}: leave it out, or sample more often"
         )
-    funnel, selected = Funnel(), list[Selection]()
+    looks, size = list[Look](), (0, 0)
+    selected: dict[int, Selection] = {}
+    ends: dict[str, int] = {}
     labels = {f"{known.colour} {known.category}".strip() for known in scene.objects}
-    for question, raw in asker.answers(_object_questions(scene, sampled, coordinates)):
-        found = parse_objects(raw, *question.size, coordinates)
-        funnel.objects[found.outcome] += 1
+    for question, raw in asker.answers(_object_questions(scene, sampled[:: config.look_every], coordinates)):
+        size = question.size
+        found = parse_objects(raw, *size, coordinates)
         labels.update(detection.label for detection in found.objects)
-        if found.outcome is not Outcome.FOUND:
-            continue
-        chosen = select_clip(_last_frame(question), found.objects, question.size, config)
-        if isinstance(chosen, Selection):
-            selected.append(chosen)
-        else:
-            funnel.drops[chosen] += 1
+        look, selection = _looked(_last_frame(question), found, size, config, ends)
+        if selection is not None:
+            selected[len(looks)] = selection
+        looks.append(look)
 
-    clips = []
-    questions = _description_questions(scene, selected, coordinates, min(described_frames, config.clip_frames))
-    for selection, (_, raw) in zip(selected, asker.answers(questions), strict=True):
+    questions = _description_questions(scene, selected.values(), coordinates, min(described_frames, config.clip_frames))
+    for place, (_, raw) in zip(selected, asker.answers(questions), strict=True):
         described = parse_description(raw)
-        funnel.descriptions[described.outcome] += 1
-        if described.outcome is Outcome.FOUND:
-            words = (described.scene, described.target)
-            clips.append(LabelledClip(scene.video_id, scene.environment_id, selection.frames, selection.target, *words))
-    return SceneLabels(scene.video_id, scene.environment_id, tuple(clips), frozenset(labels), funnel)
+        looks[place] = replace(
+            looks[place],
+            description=described.outcome,
+            scene=described.scene,
+            phrase=described.target,
+            reason=described.reason,
+        )
+    return SceneLabels(
+        scene.video_id, scene.environment_id, config.clip_frames, config.every, size, tuple(looks), frozenset(labels)
+    )
 
 
-def _object_questions(scene: Scene, sampled: range, coordinates: Coordinates) -> Iterator[Question]:
-    for first in range(0, len(sampled), _FRAMES_AT_A_TIME):
-        numbers = sampled[first : first + _FRAMES_AT_A_TIME]
+def _looked(
+    frame: int, found: ObjectList, size: tuple[int, int], config: SelectionConfig, ends: dict[str, int]
+) -> tuple[Look, Selection | None]:
+    """What a frame's objects lead to; ``ends`` holds the last end of a clip on each label, and is kept up."""
+    look = Look(frame, found.outcome, len(found.objects), reason=found.reason)
+    if found.outcome is not Outcome.FOUND:
+        return look, None
+    target = centred_target(found.objects, *size, config.centre_ratio)
+    look = replace(look, target=target or centred_target(found.objects, *size, _ANYWHERE))
+    chosen = select_clip(frame, found.objects, size, config)
+    if isinstance(chosen, Drop):
+        return replace(look, drop=chosen), None
+    label = chosen.target.label.casefold()
+    if label in ends and frame - ends[label] < config.spacing * config.every:
+        return replace(look, drop=Drop.TOO_CLOSE), None
+    ends[label] = frame
+    return look, chosen
+
+
+def _object_questions(scene: Scene, looked_at: range, coordinates: Coordinates) -> Iterator[Question]:
+    for first in range(0, len(looked_at), _FRAMES_AT_A_TIME):
+        numbers = looked_at[first : first + _FRAMES_AT_A_TIME]
         for number, frame in zip(numbers, scene.frames(numbers), strict=True):
             yield list_objects(frame, coordinates, FrameSource(scene.video_id, (number,)))
 
 
 def _description_questions(
-    scene: Scene, selected: list[Selection], coordinates: Coordinates, count: int
+    scene: Scene, selected: Iterable[Selection], coordinates: Coordinates, count: int
 ) -> Iterator[Question]:
     for selection in selected:
         spread = np.linspace(len(selection.frames) - 1, 0, count).round().astype(int)[::-1]

@@ -12,25 +12,34 @@ from video4spatial.schema import InputError, require_4k_plus_1
 @dataclass(frozen=True)
 class SelectionConfig:
     """``every``: one source frame in so many is sampled; ``clip_frames`` sampled frames make a target clip;
-    ``centre_ratio`` of width and height is the central region (the paper names no ratio)."""
+    ``centre_ratio`` of width and height is the central region (the paper names no ratio).
+
+    ``look_every``: of the sampled frames one in so many is looked at, and may end a clip. ``spacing``: sampled frames
+    that must lie between the ends of two clips on the same label; 1, as in the paper: neighbours may both end one."""
 
     every: int = 3
     clip_frames: int = 161
     centre_ratio: float = 0.3
+    look_every: int = 1
+    spacing: int = 1
 
     def __post_init__(self) -> None:
         require_4k_plus_1(self.clip_frames, "clip_frames")
-        if self.every < 1:
-            raise InputError(f"every is {self.every}: give at least 1")
+        for name in ("every", "look_every", "spacing"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
         if not 0 < self.centre_ratio <= 1:
             raise InputError(f"centre_ratio is {self.centre_ratio}: give one above 0, up to 1")
 
 
 class Drop(StrEnum):
-    """Why a frame in which objects were found ends no clip."""
+    """Why a frame in which objects were found, by a VLM or by whoever made an imported file, ends no clip."""
 
     NOTHING_CENTRED = "nothing centred"
     TOO_EARLY = "too early"  # fewer frames before it than a clip has
+    TOO_CLOSE = "too close"  # a clip on the same label ends less than ``spacing`` frames before
+    OUTSIDE = "outside the crop"  # imported, and not in the picture that this store has
+    OFF_CENTRE = "off centre in the crop"  # imported, and not central in the picture that this store has
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from video4spatial.schema import InputError
+from video4spatial.schema import TIME_STRIDE, InputError
 
 Mode = Literal["scattered", "contiguous", "uniform"]
 
@@ -36,6 +36,21 @@ def available_context(latents: int, target: tuple[int, int] | None) -> Int[np.nd
     return index if target is None else index[(index < target[0]) | (index >= target[1])]
 
 
+def shown_by(start: int, stop: int) -> tuple[int, int]:
+    """The latents ``[first, last)`` of a video that show any of its frames ``[start, stop)``.
+
+    Latent 0 shows frame 0, latent i frames 4i - 3 to 4i.
+    """
+    return -(-start // TIME_STRIDE), (stop - 1 + TIME_STRIDE - 1) // TIME_STRIDE + 1
+
+
+def longest_choice(available: Int[np.ndarray, " n"], mode: Mode) -> int:
+    """How many of ``available`` can be chosen: all, or their longest run where they must be contiguous."""
+    if mode != "contiguous" or not len(available):
+        return len(available)
+    return max(len(run) for run in _runs(available))
+
+
 def choose_context(
     available: Int[np.ndarray, " n"], count: int, mode: Mode = "scattered", rng: np.random.Generator | None = None
 ) -> Int[np.ndarray, " k"]:
@@ -52,7 +67,7 @@ def choose_context(
         raise ValueError(f"mode {mode!r} draws at random: give it a generator")
     if mode == "scattered":
         return np.sort(rng.choice(available, count, replace=False))
-    runs = [run for run in np.split(available, np.nonzero(np.diff(available) != 1)[0] + 1) if len(run) >= count]
+    runs = [run for run in _runs(available) if len(run) >= count]
     if not runs:
         raise InputError(
             f"no run of {count} contiguous context latents is left: use a longer video or a shorter context"
@@ -61,3 +76,7 @@ def choose_context(
     run = runs[rng.choice(len(runs), p=starts / starts.sum())]
     first = rng.integers(len(run) - count + 1)
     return run[first : first + count]
+
+
+def _runs(index: Int[np.ndarray, " n"]) -> list[np.ndarray]:
+    return np.split(index, np.nonzero(np.diff(index) != 1)[0] + 1)

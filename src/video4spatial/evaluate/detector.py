@@ -139,8 +139,10 @@ class RoomsDetector:
             save_file(half, temporary)
 
     def best(self, frames: UInt8[np.ndarray, "N H W 3"], phrases: list[Phrase]) -> list[Candidate]:
-        """The likeliest place of each frame's phrase, however unlikely: the frame and its mirror image are looked at, and
-        what is seen in both averaged."""
+        """The likeliest place of each frame's phrase, however unlikely.
+
+        What is seen in the frame and in its mirror image is averaged.
+        """
         if len(frames) != len(phrases):
             raise InputError(f"{len(frames)} frames and {len(phrases)} phrases: give one for each")
         height, width = frames.shape[1:3]

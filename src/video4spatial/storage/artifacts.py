@@ -173,6 +173,16 @@ class StoreLayout:
         return self.labels / f"{video_id}.json"
 
     @property
+    def curation(self) -> Path:
+        """What the labels and clips were made with."""
+        return self.root / "curation.json"
+
+    @property
+    def curation_report(self) -> Path:
+        """What became of every frame that curation looked at, counted."""
+        return self.root / "curation-report.json"
+
+    @property
     def absent(self) -> Path:
         """Instructions that name an object of another environment."""
         return self.root / "absent.jsonl"

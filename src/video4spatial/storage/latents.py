@@ -8,9 +8,9 @@ Latents ``[C, F, h, w]`` ("video": causal, "image": each group's first frame alo
 along their first axis.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from einops import rearrange
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from video4spatial.schema import InputError, Intrinsics
@@ -27,11 +26,12 @@ from video4spatial.storage.artifacts import StoreLayout, atomic_path
 from video4spatial.storage.latent_index import LATENTS, SCHEMA, StoredVideo, checksum, read_index, stored_video
 from video4spatial.storage.latent_rows import lay_out, save_shard
 from video4spatial.storage.lock import lock_store
+from video4spatial.storage.shard import DamagedShard, Shard
 
 __all__ = ["LATENTS", "LatentStore", "LatentWriter", "StoredVideo"]
 
 SHARD_BYTES = 256 * 2**20
-_OPEN_SHARDS = 16
+_OPEN_SHARDS = 128
 
 
 class LatentWriter:
@@ -128,7 +128,7 @@ class LatentWriter:
 
 
 class LatentStore:
-    """Reads the store at ``root``. Cheap to open, pickle and fork: shards are mapped on first use, in each process."""
+    """Reads the store at ``root``. Cheap to open, pickle and fork: shards are opened on first use, in each process."""
 
     def __init__(self, root: str | Path) -> None:
         self.layout = StoreLayout(Path(root))
@@ -138,11 +138,10 @@ class LatentStore:
             )
         self.videos: pa.Table = read_index(self.layout.index)
         self._rows = {row.video_id: row for row in map(stored_video, self.videos.to_pylist())}
-        self._handles: dict[str, safe_open] = {}
-        self._pid = os.getpid()
+        self._shards: dict[str, Shard] = {}
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_handles": {}}
+        return self.__dict__ | {"_shards": {}}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -172,62 +171,89 @@ class LatentStore:
         In the order asked for, repeats allowed; None reads all. Only what is asked for is read; the dtype is as stored.
         Raises ``InputError`` for an unknown name, an index outside, and a damaged or missing shard, naming it.
         """
-        row = self[video_id]
-        if name not in row.tensors:
-            raise InputError(f"video {video_id!r} has no tensor {name!r}: it has {', '.join(row.tensors)}")
-        wanted = None if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
-        length = row.tensors[name][1 if name in LATENTS else 0]
-        if wanted is not None and len(wanted) and not (wanted.min() >= 0 and wanted.max() < length):
-            raise InputError(f"{name!r} of video {video_id!r} has {length} entries: index {wanted.tolist()} is outside")
-        try:
-            stored = self._handle(row.shard).get_slice(f"{video_id}/{name}")
-            rows = stored[:] if wanted is None else torch.cat([stored[a:b] for a, b in _runs(wanted)] or [stored[:0]])
-        except SafetensorError as error:
-            raise self._damaged(row.shard, error) from None
+        row = self._row_with(video_id, name)
+        wanted = None if indices is None else _require_within(row, name, indices)
+        with self._naming(row):
+            rows = self._shard(row, name).read(f"{video_id}/{name}", wanted)
         return rearrange(rows, "F C h w -> C F h w") if name in LATENTS else rows
+
+    def read_into(self, video_id: str, name: str, indices: Sequence[int] | np.ndarray, out: Tensor) -> None:
+        """``read`` into ``out``: contiguous, laid out as in the shard (latents ``[F, C, h, w]``), of any precision."""
+        row = self._row_with(video_id, name)
+        wanted, key = _require_within(row, name, indices), f"{video_id}/{name}"
+        with self._naming(row):
+            shard = self._shard(row, name)
+            if shard.dtype(key) == out.dtype:
+                shard.read_into(key, wanted, out)
+            else:
+                out.copy_(shard.read(key, wanted))
+
+    def dtype(self, video_id: str, name: str) -> torch.dtype:
+        """The precision that a tensor is stored in. Raises as ``read`` does."""
+        row = self._row_with(video_id, name)
+        with self._naming(row):
+            return self._shard(row, name).dtype(f"{video_id}/{name}")
 
     def verify(self) -> int:
         """Read everything and compare checksums; the number of videos, or ``InputError`` naming what is damaged."""
         problems = []
         for row in self:
             try:
-                shard = self._handle(row.shard)
-                stored = {name: shard.get_tensor(f"{row.video_id}/{name}") for name in sorted(row.tensors)}
+                with self._naming(row):
+                    stored = {
+                        name: self._shard(row, name).read(f"{row.video_id}/{name}") for name in sorted(row.tensors)
+                    }
                 if checksum(stored) != row.sha256:
                     problems.append(f"{self.layout.shards / row.shard}: video {row.video_id!r} is not what was written")
-            except SafetensorError as error:
-                problems.append(str(self._damaged(row.shard, error)))
             except InputError as error:
                 problems.append(str(error))
         if problems:
             raise InputError("\n".join(dict.fromkeys(problems)))
         return len(self)
 
-    def _handle(self, shard: str) -> safe_open:
-        if self._pid != os.getpid():  # forked: leave the parent's handles alone
-            self._handles, self._pid = {}, os.getpid()
-        handle = self._handles.get(shard)
-        if handle is None:
-            try:
-                handle = safe_open(self.layout.shards / shard, framework="pt")
-            except (SafetensorError, OSError) as error:
-                raise self._damaged(shard, error) from None
-            for old in list(self._handles)[: max(0, len(self._handles) + 1 - _OPEN_SHARDS)]:
-                self._handles.pop(old, None)  # another thread may have been faster
-            self._handles[shard] = handle
-        return handle
+    def _row_with(self, video_id: str, name: str) -> StoredVideo:
+        row = self[video_id]
+        if name not in row.tensors:
+            raise InputError(f"video {video_id!r} has no tensor {name!r}: it has {', '.join(row.tensors)}")
+        return row
 
-    def _damaged(self, shard: str, error: Exception) -> InputError:
-        path = self.layout.shards / shard
-        if not path.exists():
-            return InputError(f"{path} is missing: restore it, or remove the store and encode its videos again")
-        return InputError(f"{path} is damaged ({error}): restore it, or remove the store and encode its videos again")
+    def _shard(self, row: StoredVideo, name: str) -> Shard:
+        """The open shard that holds tensor ``name`` of a video. Few stay open; what another thread reads stays so until
+        it has done."""
+        shard = self._shards.get(row.shard)
+        if shard is None:
+            shard = Shard(self.layout.shards / row.shard)
+            for old in list(self._shards)[: max(0, len(self._shards) + 1 - _OPEN_SHARDS)]:
+                self._shards.pop(old, None)  # another thread may have been faster
+            self._shards[row.shard] = shard
+        key = f"{row.video_id}/{name}"
+        if shard.shape(key) != _shape_on_disk(name, row.tensors[name]):
+            raise DamagedShard(f"{key!r} has shape {shard.shape(key)}, which is not what the index says")
+        return shard
+
+    @contextmanager
+    def _naming(self, row: StoredVideo) -> Iterator[None]:
+        """What is wrong with a video's shard, in the user's terms."""
+        try:
+            yield
+        except (DamagedShard, OSError) as error:
+            path = self.layout.shards / row.shard
+            how = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({error})"
+            remedy = "restore it, or remove the store and encode its videos again"
+            raise InputError(f"{path} is {how}: {remedy}") from None
 
 
-def _runs(wanted: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open ranges of consecutive indices, in order: one read each."""
-    breaks = np.flatnonzero(np.diff(wanted) != 1) + 1
-    return [(int(run[0]), int(run[-1]) + 1) for run in np.split(wanted, breaks) if len(run)]
+def _require_within(row: StoredVideo, name: str, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The indices as an array; ``InputError`` unless all are of the tensor."""
+    wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
+    length = row.tensors[name][1 if name in LATENTS else 0]
+    if len(wanted) and not (wanted.min() >= 0 and wanted.max() < length):
+        raise InputError(f"{name!r} of video {row.video_id!r} has {length} entries: index {wanted.tolist()} is outside")
+    return wanted
+
+
+def _shape_on_disk(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[1], shape[0], *shape[2:]) if name in LATENTS else shape
 
 
 def _is_numbered(shard: str) -> bool:

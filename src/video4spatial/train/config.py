@@ -106,12 +106,14 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """Latents encoded beforehand (``video4spatial precompute``), read while training goes on.
+    """Latents encoded beforehand (``video4spatial prepare``, ``precompute``), read while training goes on.
 
     Attributes:
         roots: folders of latent stores; an example's context and target come from the same one.
         preload: read every latent into memory at the start.
         validation: stores that judge the run; None: ``held_out`` of the environments of ``roots``, never trained on.
+        evaluation: what is held out for evaluation: files of environment ids (``video4spatial split``), or stores. A
+            run on any of them is refused (``train/leaks.py``).
         readers: threads that read examples ahead of the step.
         ahead: micro-batches kept ready.
     """
@@ -119,6 +121,7 @@ class StoreConfig:
     roots: tuple[str, ...]
     preload: bool = False
     validation: tuple[str, ...] | None = None
+    evaluation: tuple[str, ...] | None = None
     held_out: float = 0.02
     readers: int = 2
     ahead: int = 4

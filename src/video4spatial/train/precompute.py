@@ -5,26 +5,22 @@ pre-encoded and sampled).
 """
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from rich.progress import Progress
 
 from video4spatial.data.rooms import training_videos
 from video4spatial.data.scene import AnnotatedVideo
 from video4spatial.model.frozen import frozen_vae, text_parts
-from video4spatial.model.instruction import encode_text
+from video4spatial.prepare.texts import precompute_text
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout, read_json, write_json
-from video4spatial.storage.latents import LatentStore, LatentWriter
-from video4spatial.storage.texts import TextWriter
+from video4spatial.storage.latents import LatentWriter
 from video4spatial.train.config import TransformerRun
+from video4spatial.train.leaks import require_no_leak
 from video4spatial.train.loop import choose_device
 from video4spatial.train.stream import RoomPool, encode_video, fingerprint, keep_video
 
 ROOMS_A_SHARD = 100  # an interrupted run loses fewer rooms than this
-SENTENCES_AT_ONCE = 16
 
 
 def precompute(config: TransformerRun, root: Path, show_progress: bool = True) -> tuple[int, int]:
@@ -33,6 +29,8 @@ def precompute(config: TransformerRun, root: Path, show_progress: bool = True) -
     A run on rooms has its ``stream.pool`` rooms rendered and encoded. A run on stores brings its own latents, and only
     the sentences in them are encoded. What is there already is kept, so that a run that was stopped goes on.
     """
+    if config.data is not None:
+        require_no_leak(config.data)
     videos = 0 if config.data is not None else precompute_rooms(config, root, show_progress)
     tokenizer, text_encoder = text_parts(config.frozen_parts, config.precision)
     text_encoder.to(choose_device(config.device))
@@ -84,24 +82,3 @@ def _require_origin(root: Path, origin: dict[str, Any]) -> None:
         raise InputError(
             f"{root} was made with another VAE or of other rooms ({path}): choose another folder with --out"
         )
-
-
-def precompute_text(root: str | Path, tokenizer: Any, text_encoder: Any, show_progress: bool = True) -> int:
-    """Encode the sentences of the store's videos that are not encoded yet, and the empty one; how many were added."""
-    with TextWriter(root) as writer, Progress(disable=not show_progress) as progress:
-        new = [sentence for sentence in sorted(_sentences(root)) if sentence not in writer]
-        row = progress.add_task("encoding sentences", total=len(new))
-        for first in range(0, len(new), SENTENCES_AT_ONCE):
-            some = new[first : first + SENTENCES_AT_ONCE]
-            for sentence, embedding in zip(some, encode_text(tokenizer, text_encoder, some), strict=True):
-                writer.add(sentence, embedding)
-            progress.advance(row, len(some))
-    return len(new)
-
-
-def _sentences(root: str | Path) -> set[str]:
-    def told() -> Iterator[str]:
-        for row in LatentStore(root):
-            yield from row.meta.get("sentences", ())
-
-    return {"", *told()}

@@ -10,11 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video4spatial.data.ahead import ReadAhead
-from video4spatial.data.dataset import Batch, ExampleSampler, LatentVideo, open_stores
+from video4spatial.data.dataset import Batch, ExampleSampler
+from video4spatial.data.latent_videos import LatentVideo, open_stores
 from video4spatial.model.frozen import frozen_folder, frozen_vae, text_parts
 from video4spatial.schema import InputError
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import StoreConfig, TransformerRun
+from video4spatial.train.leaks import require_no_leak
 from video4spatial.train.step import Draw, TextTable, draw
 from video4spatial.train.stream import LatentRooms, validation_videos
 
@@ -138,7 +140,12 @@ class StoreSource:
 
 def split(data: StoreConfig) -> tuple[Sequence[LatentVideo], Sequence[LatentVideo]]:
     """The videos to train on and those to judge by. Held-out environments are chosen by their names, so that a store
-    that has grown holds out the same ones, and some more."""
+    that has grown holds out the same ones, and some more.
+
+    Raises:
+        InputError: a store that cannot be opened, or a leak (``require_no_leak``).
+    """
+    require_no_leak(data)
     videos = open_stores(data.roots, data.preload)
     if data.validation is not None:
         return videos, open_stores(data.validation, data.preload)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from rich.progress import Progress
 
-from video4spatial.data.dataset import LatentVideo, MemoryVideo, StoreVideo
+from video4spatial.data.latent_videos import LatentVideo, MemoryVideo, StoreVideo
 from video4spatial.data.rooms import HELD_OUT_SEED, RoomsConfig, training_videos
 from video4spatial.data.scene import AnnotatedVideo
 from video4spatial.model.frozen import vae_fingerprint

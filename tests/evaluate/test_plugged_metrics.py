@@ -1,0 +1,122 @@
+"""Spatial Distance and Instruction Following as metrics: what they say of true, still and random videos."""
+
+import numpy as np
+import pytest
+
+from video4spatial.evaluate.benchmarks import open_contents
+from video4spatial.evaluate.following_metric import InstructionFollowing
+from video4spatial.evaluate.generated import GeneratedFolder, Outcome, Video
+from video4spatial.evaluate.judge import Answer, Verdict
+from video4spatial.evaluate.manifest import Benchmark
+from video4spatial.evaluate.metric import Score
+from video4spatial.evaluate.outcome import NotComputed
+from video4spatial.evaluate.run import Evaluation, measured
+from video4spatial.evaluate.spatial_metric import SpatialMetric
+from video4spatial.schema import Box, Clip, InputError
+from video4spatial.storage.video import write_video
+
+
+def shown(content, frames):
+    case = content.case
+    return Video("m", case.case_id, 0, Outcome.OK, frames=frames, tail_frames=case.tail_frames, fps=16.0)
+
+
+@pytest.fixture(scope="module")
+def of_task(tiny_contents):
+    return lambda task: next(content for content in tiny_contents if content.case.task == task)
+
+
+@pytest.fixture(scope="module")
+def spatial():
+    return SpatialMetric()
+
+
+def test_a_true_walk_is_near_the_scene_and_follows_its_path(of_task, spatial):
+    content = of_task("navigation")
+    score = spatial(content, shown(content, content.truth.frames))
+    assert score.values["sd_scored"] is True
+    assert score.values["sd"] < 0.15  # 64x32 pixels
+    assert score.values["camera_degrees"] < 2
+    assert score.values["camera_metres"] < 0.1
+    assert score.notes["outcome"] == "scored"
+    still = spatial(content, shown(content, np.repeat(content.truth.frames[:1], 17, axis=0)))
+    assert still.values["camera_metres"] > 0.2
+    prefix = spatial(content, shown(content, content.truth.frames[:9]))
+    assert prefix.values["camera_metres"] < 0.1
+
+
+def test_what_cannot_be_registered_has_an_outcome(of_task, spatial):
+    content = of_task("grounding")
+    noise = np.random.default_rng(0).integers(0, 256, content.truth.frames.shape, dtype=np.uint8)
+    score = spatial(content, shown(content, noise))
+    assert isinstance(score, Score)
+    assert (score.values["sd"], score.values["sd_scored"]) == (None, False)
+    assert score.notes["outcome"] == "not_registered"
+    assert score.values["camera_metres"] is None  # grounding follows no path
+
+
+def test_a_reconstructor_that_cannot_says_why(of_task):
+    content = of_task("grounding")
+    found = measured(SpatialMetric("colmap"), content, shown(content, content.truth.frames))
+    assert isinstance(found, NotComputed)
+    assert "too small for SIFT" in found.reason or "pycolmap" in found.reason
+    with pytest.raises(InputError, match=r"spatial\.weights"):
+        SpatialMetric("vggt")
+    with pytest.raises(InputError, match="use one of auto"):
+        SpatialMetric("moon")
+
+
+def test_the_rooms_judge_is_the_default(of_task):
+    metric = InstructionFollowing()
+    content = of_task("grounding")
+    black = metric(content, shown(content, np.zeros_like(content.truth.frames)))
+    assert (black.values["if"], black.values["shown"], black.values["false_shown"]) == (False, False, None)
+    absent = of_task("absent")
+    frames = np.zeros((absent.case.frames, 32, 64, 3), np.uint8)
+    values = metric(absent, shown(absent, frames)).values
+    assert values["if"] is None
+    assert values["false_followed"] <= values["false_shown"]
+    assert "rooms detector" in metric.settings["judge"]
+
+
+class Somebody:
+    """A judge as somebody else would write it: it says what it is told to."""
+
+    def __init__(self, *verdicts):
+        self.identity, self.verdict_list = "somebody", list(verdicts)
+
+    def verdicts(self, clips):
+        for _ in clips:
+            yield self.verdict_list.pop(0)
+
+
+def test_a_judge_that_is_away_is_asked_again(tmp_path, tiny_benchmark, tiny_contents, of_task):
+    content = of_task("grounding")
+    folder = GeneratedFolder(tmp_path)
+    write_video(folder.video("m", content.case.case_id), Clip(content.truth.frames, 16.0), lossless=True)
+    part = Benchmark(**{**vars(tiny_benchmark), "cases": (content.case,)})
+
+    metric = InstructionFollowing()
+    found = Verdict.answered(Box(20, 10, 44, 22), 64, 32)
+    metric.judge = Somebody(Verdict(Answer.UNAVAILABLE, reason="down"), found)
+    rows = [next(Evaluation(folder, part, open_contents(part), [metric]).rows()) for _ in range(3)]
+    assert rows[0].not_computed == {"following": "unavailable: down"}
+    assert [row.values["if"] for row in rows] == [None, True, True]  # the third comes from what was kept
+    metric.judge = Somebody(Verdict(Answer.NONSENSE, reason="prose"))
+    nonsense = metric(content, shown(content, content.truth.frames))
+    assert nonsense.values["if"] is False
+    assert nonsense.notes == {"outcome": "nonsense", "reason": "prose"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"judge": "me"}, "use one of rooms, server, local"),
+        ({"judge": "local"}, "following.model"),
+        ({"judge": "server", "model": "qwen"}, "following.server"),
+        ({"server": "http://x/v1"}, "following.server"),
+    ],
+)
+def test_judges_that_cannot_be_asked_are_refused_at_once(settings, told):
+    with pytest.raises(InputError, match=told):
+        InstructionFollowing(**settings)
