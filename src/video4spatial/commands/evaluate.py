@@ -66,6 +66,8 @@ def evaluate_folder(
 
 def described(benchmark: Benchmark, evaluation: Evaluation, rows: list[Row], command: str) -> dict[str, Any]:
     """All that ``results.json`` says: the tables, every row, and what they were made with."""
+    found = tables(rows, evaluation.metrics, evaluation.joints)
+    shown = {key for table in found.values() for keys in table["columns"].values() for key in keys}
     columns = [column for metric in evaluation.metrics for column in metric.columns]
     columns += [joint.column for joint in evaluation.joints]
     return {
@@ -81,13 +83,13 @@ def described(benchmark: Benchmark, evaluation: Evaluation, rows: list[Row], com
             }
             for metric in evaluation.metrics
         },
-        "columns": {column.key: described_column(column) for column in columns},
+        "columns": {column.key: described_column(column) for column in columns if column.key in shown},
         "methods": {
             name: {"title": info.title, "notes": info.notes, "size": info.size, "length": info.length}
             | {"settings": info.settings, "repeats": evaluation.repeats[name]}
             for name, info in evaluation.infos.items()
         },
-        "tables": tables(rows, evaluation.metrics, evaluation.joints),
+        "tables": found,
         "rows": [row.to_json() for row in rows],
     }
 
