@@ -23,7 +23,7 @@ class InstructionFollowing:
     Args:
         judge: "rooms", the shipped detector, which knows rooms' words only; "server", a VLM behind an OpenAI-compatible
             server (``server``: its address, ``model``: its name; a key is taken from OPENAI_API_KEY); "local", one of a
-            folder (``model``), through transformers.
+            folder (``model``), through transformers, on ``device``.
         cache: a file that keeps the VLM's answers.
 
     A judge that cannot be asked leaves the video without a value, to be asked again; nonsense and refusals have failed.
@@ -45,6 +45,7 @@ class InstructionFollowing:
         server: str | None = None,
         model: str | None = None,
         cache: str = "runs/judge-answers.jsonl",
+        device: str = "cpu",
     ) -> None:
         if judge not in JUDGES:
             raise InputError(f"following.judge is {judge!r}: use one of {', '.join(JUDGES)}")
@@ -52,7 +53,7 @@ class InstructionFollowing:
             raise InputError(f"following.judge={judge} needs --set following.model=NAME")
         if (judge == "server") != (server is not None):
             raise InputError("--set following.judge=server and following.server=http://HOST:8000/v1 go together")
-        self.which, self.server, self.model, self.cache = judge, server, model, cache
+        self.which, self.server, self.model, self.cache, self.device = judge, server, model, cache, device
 
     @cached_property
     def judge(self) -> Judge:
@@ -69,7 +70,7 @@ class InstructionFollowing:
         if self.server is None:
             from video4spatial.vlm.local import LocalVLM
 
-            vlm: Any = LocalVLM(self.model)
+            vlm: Any = LocalVLM(self.model, device=self.device)
         else:
             from video4spatial.vlm.server import ServerVLM
 

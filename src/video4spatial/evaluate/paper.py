@@ -16,9 +16,7 @@ Source = Literal["ours", "training", "rival", "external"]
 
 SD, IF, IF_02, IF_01 = "sd", "if", "if_sd_0.2", "if_sd_0.1"
 IQ, DD, PSNR, LPIPS = "iq", "dd", "psnr", "lpips"
-BETTER: dict[str, Literal["higher", "lower"]] = {SD: "lower", LPIPS: "lower"} | dict.fromkeys(
-    (IF, IF_02, IF_01, IQ, DD, PSNR), "higher"
-)
+BETTER: Mapping[str, str] = {SD: "lower", LPIPS: "lower"} | dict.fromkeys((IF, IF_02, IF_01, IQ, DD, PSNR), "higher")
 FULL = "full"
 
 

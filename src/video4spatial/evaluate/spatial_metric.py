@@ -33,7 +33,7 @@ class SpatialMetric:
 
     name = "spatial"
     version = 1
-    tasks = _VIDEOS
+    tasks: tuple[Task, ...] = _VIDEOS
     columns = (
         Column("sd", "SD (m)", "lower", digits=4),
         Column("sd_scored", "registered", rate=True, without_video=False, digits=2),
@@ -49,10 +49,11 @@ class SpatialMetric:
         self.which, self.weights, self.device = reconstructor, weights, device
         self._scene: tuple[str, SceneCloud, Reconstructor] | None = None
 
-    @cached_property
+    @property
     def settings(self) -> dict[str, Any]:
-        return {"reconstructor": self.which, "weights": self._fingerprint(), "points a frame": POINTS_A_FRAME}
+        return {"reconstructor": self.which, "weights": self._fingerprint, "points a frame": POINTS_A_FRAME}
 
+    @cached_property
     def _fingerprint(self) -> str:
         """Of the weights that decide: rooms' depth network; else the folder that was given."""
         if self.which not in ("auto", "rooms"):
