@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video4spatial.commands.demo import answer, enlarge, make_demo, marked, page, rooms_of
+from video4spatial.commands.demo import answer, enlarge, index_page, make_demo, marked, rooms_of
 from video4spatial.sample.session import Result
 from video4spatial.schema import Box, Clip, Found, InputError
 from video4spatial.storage.video import read_video
@@ -73,8 +73,8 @@ def test_found_boxes_are_drawn_on_frames_of_their_own():
 
 
 def test_pages_escape_what_they_quote():
-    assert "&lt;b&gt;" in page(["<b>"], ["context"], 3.0)
-    assert "<b>" not in page(["<b>"], ["context"], 3.0)
+    assert "&lt;b&gt;" in index_page(["<b>"], ["context"], 3.0)
+    assert "<b>" not in index_page(["<b>"], ["context"], 3.0)
 
 
 def test_enlarging():

@@ -202,7 +202,7 @@ def test_differences_are_paired_over_shared_cases():
     rows += rows_of("rival", [{"mean": 1.0 + k, "bright": k > 2} for k in range(4)] + [{"mean": None, "bright": False}])
     rows += rows_of("nowhere", [{"mean": None, "bright": None}] * 5, Outcome.NOT_APPLICABLE)
     found = tables(rows, [Given()])["grounding"]
-    assert found["differences"]["full - rival"]["mean"] == {"mean": 2.0, "low": 2.0, "high": 2.0, "of": 4}
+    assert found["differences"]["full - rival"]["mean"] == {"mean": 2.0, "low": 2.0, "high": 2.0, "of": 4, "p": 0.125}
     assert found["differences"]["full - nowhere"] == {}
     nowhere = found["methods"]["nowhere"]["columns"]["bright"]
     assert (nowhere["mean"], nowhere["of"], nowhere["missing"]) == (None, 0, 0)  # not asked of it: nothing is missing

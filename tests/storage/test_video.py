@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from itertools import islice
 
 import av
@@ -11,7 +13,15 @@ from PIL import Image
 
 from video4spatial.schema import Clip, InputError
 from video4spatial.storage.artifacts import require_writable
-from video4spatial.storage.video import count_frames, iter_frames, probe, read_video, require_video_name, write_video
+from video4spatial.storage.video import (
+    count_frames,
+    iter_frames,
+    probe,
+    read_video,
+    require_video_name,
+    video_bytes,
+    write_video,
+)
 
 SIZE = {"frames": 9, "width": 48, "height": 32}
 
@@ -236,3 +246,38 @@ def test_names_that_cannot_be_written_are_told_beforehand(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "access", lambda *_: False)  # as the superuser may write anywhere
     with pytest.raises(InputError, match=r"new/a.mp4 may not be written .*read-only"):
         require_video_name(tmp_path / "new/a.mp4")
+
+
+def test_videos_as_bytes_are_the_same_whatever_memory_held_before():
+    code = (
+        "import hashlib, numpy as np; from video4spatial.schema import Clip; "
+        "from video4spatial.storage.video import video_bytes; "
+        "ramp = np.linspace(0, 255, 288).astype(np.uint8)[None, :, None]; "
+        "frames = [np.broadcast_to(np.roll(ramp, 12 * min(n, 8), 1), (192, 288, 3)).copy() for n in range(17)]; "
+        "[frame[36:144, 48:180].__setitem__(slice(0, 3), (255, 0, 0)) for frame in frames[9:]]; "
+        "print(hashlib.sha256(video_bytes(Clip(np.stack(frames), 8.0))).hexdigest())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "MALLOC_PERTURB_": fill},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for fill in ("1", "85", "170")
+    }
+    assert len(said) == 1
+
+
+def test_videos_as_bytes_play(tmp_path):
+    frames = np.stack([np.full((32, 48, 3), 20 * n, np.uint8) for n in range(9)])
+    (tmp_path / "clip.mp4").write_bytes(video_bytes(Clip(frames, 8.0)))
+    again = read_video(tmp_path / "clip.mp4")
+    assert again.fps == 8.0
+    assert again.frames.shape == frames.shape
+    assert np.abs(again.frames.astype(int) - frames).mean() < 3
+    with pytest.raises(InputError, match="even sides"):
+        video_bytes(Clip(frames[:, :31], 8.0))
+    with pytest.raises(InputError, match="0 frames"):
+        video_bytes(Clip(frames[:0], 8.0))

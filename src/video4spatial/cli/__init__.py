@@ -5,7 +5,17 @@ import os
 import sys
 
 from video4spatial import __version__
-from video4spatial.cli import curating, experimenting, making, measuring, preparing, sampling, splitting, training
+from video4spatial.cli import (
+    curating,
+    experimenting,
+    making,
+    measuring,
+    preparing,
+    reporting,
+    sampling,
+    splitting,
+    training,
+)
 from video4spatial.cli.command import Run
 from video4spatial.schema import InputError
 
@@ -42,6 +52,6 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    for group in (sampling, preparing, curating, splitting, training, measuring, experimenting, making):
+    for group in (sampling, preparing, curating, splitting, training, measuring, experimenting, reporting, making):
         group.add_commands(command)
     return parser

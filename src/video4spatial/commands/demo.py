@@ -1,6 +1,5 @@
 """``video4spatial demo``: a walk through a room the model has never seen, both tasks in it, and a page to look at."""
 
-import html
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.sample.session import EncodedScene, Result
 from video4spatial.schema import CameraPath, Clip, InputError
 from video4spatial.storage.artifacts import atomic_path
+from video4spatial.storage.page import escaped, page
 from video4spatial.storage.sheet import contact_sheet, write_image
 from video4spatial.storage.video import write_video
 
@@ -68,7 +68,7 @@ def make_demo(pipeline: Video4SpatialPipeline, out: Path, seed: int) -> None:
         write_video(out / f"{name}_large.mp4", enlarge(clip))
     seconds = time.monotonic() - began
     with atomic_path(out / "index.html") as temporary:
-        temporary.write_text(page(list(rows), list(enlarged), seconds), encoding="utf-8")
+        temporary.write_text(index_page(list(rows), list(enlarged), seconds), encoding="utf-8")
     console.print(f"done in {seconds:.0f} s: open {out / 'index.html'}")
 
 
@@ -108,29 +108,25 @@ def enlarge(clip: Clip, factor: int = SHOWN) -> Clip:
     return Clip(np.stack(frames), clip.fps)
 
 
-def page(titles: list[str], names: list[str], seconds: float) -> str:
-    """A self-contained page beside the videos."""
+_STYLE = """
+.videos { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: 1.2rem; }
+.videos figcaption { min-height: 4.5em; font-size: .92rem; }
+"""
+
+
+def index_page(titles: list[str], names: list[str], seconds: float) -> str:
+    """The page that stands beside the videos."""
     figures = "\n".join(
-        f"<figure><figcaption>{html.escape(title)}</figcaption>"
+        f"<figure><figcaption>{escaped(title)}</figcaption>"
         f'<video src="{name}_large.mp4" controls loop muted autoplay playsinline></video></figure>'
         for title, name in zip(titles, names, strict=True)
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>video4spatial demo</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222; }}
-main {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1.2rem; }}
-figure {{ margin: 0; }} figcaption {{ min-height: 4.5em; font-size: .92rem; }}
-video, img {{ width: 100%; border-radius: 6px; background: #ddd; }}
-</style></head><body>
-<h1>video4spatial</h1>
+    body = f"""<h1>video4spatial</h1>
 <p>The model saw only the first video: no depth, no poses, no reconstruction. The two others are what it generated when
 asked. Everything here was made on this machine in {seconds:.0f} seconds, by the small model that ships with the package
 (see the model card for what it can and cannot do).</p>
-<main>
+<div class="videos">
 {figures}
-</main>
-<h2>Contact sheet</h2><img src="sheet.png" alt="frames of the three videos, evenly spaced">
-</body></html>
-"""
+</div>
+<section><h2>Contact sheet</h2><img src="sheet.png" alt="frames of the three videos, evenly spaced"></section>"""
+    return page("video4spatial demo", body, _STYLE, beside=True)

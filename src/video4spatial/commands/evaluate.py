@@ -13,7 +13,7 @@ from video4spatial import __version__
 from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
 from video4spatial.evaluate.generated import GeneratedFolder
 from video4spatial.evaluate.manifest import Benchmark
-from video4spatial.evaluate.metric import Metric
+from video4spatial.evaluate.metric import Column, Metric
 from video4spatial.evaluate.metrics import JOINTS
 from video4spatial.evaluate.run import Evaluation, Row
 from video4spatial.evaluate.sheets import write_sheets
@@ -66,6 +66,10 @@ def evaluate_folder(
 
 def described(benchmark: Benchmark, evaluation: Evaluation, rows: list[Row], command: str) -> dict[str, Any]:
     """All that ``results.json`` says: the tables, every row, and what they were made with."""
+    found = tables(rows, evaluation.metrics, evaluation.joints)
+    shown = {key for table in found.values() for keys in table["columns"].values() for key in keys}
+    columns = [column for metric in evaluation.metrics for column in metric.columns]
+    columns += [joint.column for joint in evaluation.joints]
     return {
         "format": 1,
         "made_with": {"command": command, "commit": commit(), "version": __version__, "machine": machine()},
@@ -79,14 +83,20 @@ def described(benchmark: Benchmark, evaluation: Evaluation, rows: list[Row], com
             }
             for metric in evaluation.metrics
         },
+        "columns": {column.key: described_column(column) for column in columns if column.key in shown},
         "methods": {
             name: {"title": info.title, "notes": info.notes, "size": info.size, "length": info.length}
             | {"settings": info.settings, "repeats": evaluation.repeats[name]}
             for name, info in evaluation.infos.items()
         },
-        "tables": tables(rows, evaluation.metrics, evaluation.joints),
+        "tables": found,
         "rows": [row.to_json() for row in rows],
     }
+
+
+def described_column(column: Column) -> dict[str, Any]:
+    """What a reader needs to show a column's figures and to know a good one."""
+    return {"title": column.title, "better": column.better, "rate": column.rate, "digits": column.digits}
 
 
 def machine() -> str:

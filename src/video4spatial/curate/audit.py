@@ -1,7 +1,5 @@
 """The audit of a store: what was kept and dropped, a seeded sample of both with pictures, as one page."""
 
-import base64
-import io
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from video4spatial.curate.audit_page import Shown, page
+from video4spatial.curate.audit_page import Shown, audit_page
 from video4spatial.curate.audit_words import why
 from video4spatial.curate.framing import Framing
 from video4spatial.curate.labels import Look, SceneLabels
@@ -27,9 +25,9 @@ from video4spatial.geometry.boxes import RED, draw_box
 from video4spatial.schema import Box, InputError
 from video4spatial.storage.artifacts import atomic_path
 from video4spatial.storage.latent_index import StoredVideo
+from video4spatial.storage.page import picture_uri
 
 _PICTURE = 320  # pixels of the longer side
-_QUALITY = 72
 _DROPPED_EACH = 4  # examples of every reason
 _AMBER, _PALE = (255, 176, 0), (235, 235, 235)
 
@@ -53,7 +51,7 @@ def write_audit(store: PreparedStore, path: str | Path, samples: int = 24, seed:
     report = Report.of(store, labels, *skipped_before(store.layout.curation_report, labels))
     kept, dropped = _sampled(store, labels, samples, seed)
     shown, remark = _shown(store, [*kept, *dropped], settings)
-    text = page(
+    text = audit_page(
         store.layout.root.resolve().name, store.origin, settings, report, shown[: len(kept)], shown[len(kept) :], remark
     )
     with atomic_path(path) as temporary:
@@ -129,7 +127,7 @@ def _pictures(look: StoredLook, example: _Example, settings: Mapping[str, object
         numbers, captions = [end], [f"frame {end}"]
     pictures = [_enlarged(frame) for frame in look.frames(numbers)]
     pictures[-1] = _drawn(pictures[-1], example, float(str(settings.get("centre_ratio", 0.3))))
-    return tuple(zip(captions, map(_data_uri, pictures), strict=True))
+    return tuple(zip(captions, map(picture_uri, pictures), strict=True))
 
 
 def _drawn(picture: UInt8[np.ndarray, "H W 3"], example: _Example, ratio: float) -> UInt8[np.ndarray, "H W 3"]:
@@ -154,9 +152,3 @@ def _enlarged(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "H W 3"]:
         return frame
     size = (round(width * scale), round(height * scale))
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
-
-
-def _data_uri(picture: UInt8[np.ndarray, "H W 3"]) -> str:
-    encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, "WEBP", quality=_QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")

@@ -1,10 +1,8 @@
 """The audit's HTML: one page without outside requests, light and dark, for a desktop and a phone.
 
-Every text that comes from a store, a VLM or a file passes ``html.escape``; the page runs no script, and its policy
-forbids any.
+Every text that comes from a store, a VLM or a file is escaped (``storage/page.py``).
 """
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,8 +12,9 @@ from video4spatial.curate.labels import Look, SceneLabels
 from video4spatial.curate.report import Report
 from video4spatial.data.origin import Origin
 from video4spatial.storage.latent_index import StoredVideo
+from video4spatial.storage.page import escaped as _e
+from video4spatial.storage.page import page
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _CATEGORIES = 24
 _ROW = 26  # pixels of the histogram
 
@@ -31,7 +30,7 @@ class Shown:
     why: str
 
 
-def page(
+def audit_page(
     name: str,
     origin: Origin,
     settings: Mapping[str, object],
@@ -50,24 +49,12 @@ def page(
         f"<section><h2>Settings</h2>{_settings(origin, settings)}</section>",
     ]
     note = f'<p class="note">Some pictures could not be had: {_e(remark)}</p>' if remark else ""
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Curation of {_e(name)}</title>
-<style>{STYLE}</style></head>
-<body><main>
-<header><h1>Curation of {_e(name)}</h1>
+    body = f"""<header><h1>Curation of {_e(name)}</h1>
 <p class="lead">Grounding clips from {_e(origin.kind)}, labelled by {_e(settings.get("vlm", "nobody yet"))}.</p>
 {_tiles(report)}{note}</header>
 {"".join(sections)}
-<footer>The store was prepared by video4spatial {_e(origin.version)}.</footer>
-</main></body></html>
-"""
-
-
-def _e(text: object) -> str:
-    return html.escape(str(text))
+<footer>The store was prepared by video4spatial {_e(origin.version)}.</footer>"""
+    return page(f"Curation of {name}", body, STYLE)
 
 
 def _tiles(report: Report) -> str:

@@ -11,7 +11,13 @@ from video4spatial.evaluate.generated import Outcome
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
 from video4spatial.evaluate.repeats import any_success_of_cases
 from video4spatial.evaluate.run import Row
-from video4spatial.evaluate.statistics import Interval, bootstrap_interval, paired_difference, rate_interval
+from video4spatial.evaluate.statistics import (
+    Interval,
+    bootstrap_interval,
+    paired_difference,
+    paired_test,
+    rate_interval,
+)
 
 FULL = "full"
 JOINT = "joint"
@@ -36,7 +42,8 @@ def tables(rows: Sequence[Row], metrics: Sequence[Metric], joints: Sequence[Join
     ``{task: {"cases", "methods": {method: {"videos": {outcome: n}, "columns": {key: entry}, "not_computed": {metric:
     {reason: n}}}}, "differences": {"full - rival": {key: entry}}}}``. An entry has mean, low, high, ``of`` (cases with
     a value) and ``missing`` (cases without); with repeats also ``any_of`` for rates: the share of cases that succeed in
-    any of n repeats (``repeats.py``). An entry of no case has a mean of None. Outcomes add up to cases times repeats.
+    any of n repeats (``repeats.py``). An entry of no case has a mean of None. A difference has ``p`` beside its
+    interval (``paired_test``). Outcomes add up to cases times repeats.
     """
     found: dict[str, Any] = {}
     for task in TASKS:
@@ -122,8 +129,9 @@ def _differences(by_method: dict[str, list[Row]], columns: list[Column]) -> dict
             a, b = (case_means(by_method[name], column.key) for name in (FULL, rival))
             shared = sorted(a.keys() & b.keys())
             if shared:
-                pair = paired_difference([a[case] for case in shared], [b[case] for case in shared])
-                entries[column.key] = {**_interval(pair), "of": len(shared)}
+                ours, theirs = [a[case] for case in shared], [b[case] for case in shared]
+                pair, p = paired_difference(ours, theirs), paired_test(ours, theirs)
+                entries[column.key] = {**_interval(pair), "of": len(shared), "p": p}
         found[f"{FULL} - {rival}"] = entries
     return found
 

@@ -1,6 +1,7 @@
 """Videos and folders of images, in and out of ``Clip``."""
 
 import errno
+import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -33,6 +34,7 @@ __all__ = [
     "require_video_name",
     "resize_clip",
     "upright",
+    "video_bytes",
     "video_stream",
     "write_video",
 ]
@@ -40,6 +42,7 @@ __all__ = [
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FOLDER_FPS = 16.0  # a folder of images has no clock; Clip's default
 _CONTAINERS = (".mp4", ".mov", ".mkv")
+_REPEATABLE = "no-mbtree=1:rc-lookahead=0"  # x264's lookahead reads memory it never wrote: its choices then vary
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,31 @@ def write_video(path: str | Path, clip: Clip, crf: int = 18, lossless: bool = Fa
     with atomic_path(path) as temporary:
         options = {"movflags": "+faststart"} if path.suffix.lower() != ".mkv" else {}
         with av.open(temporary, "w", options=options) as container:
-            codec, pixels = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv420p")
-            stream = container.add_stream(codec, rate=Fraction(clip.fps).limit_denominator(65535))
-            stream.width, stream.height, stream.pix_fmt = width, height, pixels
-            stream.options = {"crf": "0" if lossless else str(crf)}
-            for frame in clip.frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
-            container.mux(stream.encode())
+            _encode(container, clip, {"crf": "0" if lossless else str(crf)}, lossless)
+
+
+def video_bytes(clip: Clip, crf: int = 26) -> bytes:
+    """An H.264 .mp4 (yuv420p) in memory; the same frames give the same bytes, however many cores there are.
+
+    Raises ``InputError`` for odd sizes and an empty clip.
+    """
+    width, height = clip.size
+    if not len(clip) or width % 2 or height % 2:
+        raise InputError(f"a clip of {len(clip)} frames of {width}x{height}: give at least one, with even sides")
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        _encode(container, clip, {"crf": str(crf), "preset": "slow", "threads": "1", "x264-params": _REPEATABLE})
+    return file.getvalue()
+
+
+def _encode(container: OutputContainer, clip: Clip, options: dict[str, str], lossless: bool = False) -> None:
+    codec, pixels = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv420p")
+    stream = container.add_stream(codec, rate=Fraction(clip.fps).limit_denominator(65535))
+    stream.width, stream.height = clip.size
+    stream.pix_fmt, stream.options = pixels, {**options}
+    for frame in clip.frames:
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+    container.mux(stream.encode())
 
 
 @contextmanager
