@@ -16,6 +16,7 @@ from video4spatial.evaluate.metrics import JOINTS, METRICS
 from video4spatial.evaluate.paper import BETTER, PAPER
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json
+from video4spatial.storage.digest import content_digest
 
 TRAINABLE = ("no-pretraining", "no-box-tail")
 
@@ -96,6 +97,7 @@ def test_table_1_with_trained_models_and_videos_from_elsewhere(asked, tmp_path, 
     made_with = read_json(call.folder.method("no-box-tail") / "method.json")["settings"]
     assert made_with == {
         "model": str(trained),
+        "weights": content_digest(pipeline_folder),
         "steps": 1,
         "guidance": 3.0,
         "context_latents": 4,

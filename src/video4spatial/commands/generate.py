@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from video4spatial.evaluate.generated import GeneratedFolder
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.method_info import MethodInfo
 from video4spatial.schema import Clip, InputError
-from video4spatial.storage.artifacts import write_json
+from video4spatial.storage.artifacts import read_json, write_json
 from video4spatial.storage.video import write_video
 
 SEEDS_APART = 100_000  # between runs and repeats: more than a benchmark has cases
@@ -65,7 +65,7 @@ def generate(run: Run) -> int:
             (folder, repeat)
             for folder in methods
             for repeat in range(run.repeats)
-            if not run.folder.said(folder, case.case_id, repeat).exists()
+            if not _made(run.folder, folder, case.case_id, repeat)
         ]
         for case in cases
     }
@@ -80,6 +80,14 @@ def generate(run: Run) -> int:
                 bar.advance(work)
                 made += 1
     return made
+
+
+def _made(folder: GeneratedFolder, method: str, case_id: str, repeat: int) -> bool:
+    """Whether this video is there and whole; or known not to be applicable, which its JSON alone says."""
+    said = folder.said(method, case_id, repeat)
+    if not said.exists():
+        return False
+    return folder.video(method, case_id, repeat).exists() or "not_applicable" in read_json(said)
 
 
 def _make(run: Run, folder: str, method: Method, content: CaseContent, repeat: int) -> None:
@@ -117,7 +125,10 @@ def claim(folder: GeneratedFolder, benchmark: Benchmark) -> None:
         kept = Benchmark.load(folder.root)
         if replace(kept, cases=()) != replace(benchmark, cases=()):
             raise InputError(f"{folder.root} holds videos of another benchmark ({kept.name}): choose another --out")
-        by_id: dict[str, Case] = {case.case_id: case for case in (*kept.cases, *benchmark.cases)}
+        by_id: dict[str, Case] = {case.case_id: case for case in kept.cases}
+        changed = [case.case_id for case in benchmark.cases if by_id.setdefault(case.case_id, case) != case]
+        if changed:
+            raise InputError(f"{folder.root} holds videos of another case {changed[0]}: choose another --out")
         joined = tuple(sorted(by_id.values(), key=lambda case: case.seed))
         if joined == kept.cases:
             return
@@ -130,15 +141,20 @@ def method_info(run: Run, folder: str, method: Method) -> dict[str, Any]:
     settings = run.models.settings.to_json() if method.needs != "nothing" else {}
     info: dict[str, Any] = dict(method.info)
     if method.needs == "model":
-        settings = {"model": run.models.settings.model, **settings}
+        settings = {"model": run.models.settings.model, "weights": run.models.weights, **settings}
         if method.name != "vae-reconstruction":
             info["tail_frames"] = run.models.tail_frames
     if method.needs == "rival":
         s = run.models.settings
         size = None if s.rival_size is None else list(s.rival_size)
-        settings |= {"rival": s.rival, "rival_size": size, "rival_frames": s.rival_frames}
+        settings |= {"rival": s.rival, "weights": run.models.rival_weights, "rival_size": size, "rival_frames": s.rival_frames}
     settings |= {"method": method.name, "seed": run.seed}
     return {"title": folder, "notes": method.does, **info, "settings": settings}
+
+
+def same_settings(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether videos were made as they would be now. Folders from before weights were told apart say nothing of them."""
+    return {"weights": wanted.get("weights")} | dict(kept) == {"weights": None} | dict(wanted)
 
 
 def _claim_method(run: Run, folder: str, method: Method) -> None:
@@ -149,7 +165,7 @@ def _claim_method(run: Run, folder: str, method: Method) -> None:
         write_json(path, wanted)
         return
     kept = MethodInfo.load(path.parent)
-    if kept.settings != wanted["settings"]:
+    if not same_settings(kept.settings, wanted["settings"]):
         raise InputError(
             f"{path.parent} holds videos made with other settings ({kept.settings}): choose another --out, or --as NAME"
         )

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from video4spatial.evaluate.cases import CaseContent
+from video4spatial.model.load import resolve_model
 from video4spatial.sample.modes import Sampling, choose
 from video4spatial.sample.pipeline import Video4SpatialPipeline
 from video4spatial.sample.session import EncodedScene
 from video4spatial.schema import InputError
+from video4spatial.storage.digest import content_digest
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ class Models:
     @cached_property
     def sampling(self) -> Sampling:
         return self.faster.sampling(Sampling(branches="sequential" if self.settings.sequential else "batched"))
+
+    @cached_property
+    def weights(self) -> str:
+        """Of what is in the model's folder (``content_digest``): a model trained anew is another, whatever its name."""
+        return content_digest(resolve_model(self.settings.model))
+
+    @cached_property
+    def rival_weights(self) -> str:
+        """The same of the stock model's folder; "none" where none was given."""
+        return "none" if self.settings.rival is None else content_digest(Path(self.settings.rival))
 
     @property
     def tail_frames(self) -> int:

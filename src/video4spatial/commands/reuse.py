@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from video4spatial.commands.generate import Run, method_info
+from video4spatial.commands.generate import Run, method_info, same_settings
 from video4spatial.commands.methods import method_of
 from video4spatial.evaluate.generated import SUFFIXES, GeneratedFolder
 from video4spatial.evaluate.manifest import Benchmark
@@ -32,7 +32,7 @@ def reuse(run: Run, other: GeneratedFolder) -> int:
         there = other.method(folder)
         if not (there / "method.json").exists():
             continue
-        if MethodInfo.load(there).settings != method_info(run, folder, method_of(name))["settings"]:
+        if not same_settings(MethodInfo.load(there).settings, method_info(run, folder, method_of(name))["settings"]):
             continue
         bring(there / "method.json", run.folder.method(folder) / "method.json")
         for case in cases:

@@ -6,8 +6,10 @@ which colour word the object there has, and the box. ``train_detector`` trains i
 card.
 """
 
+import hashlib
 import re
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,6 +130,14 @@ class RoomsDetector:
         except (SafetensorError, OSError, RuntimeError) as error:
             raise InputError(f"{folder}/model.safetensors cannot be used ({str(error)[:200]}): copy it again") from None
         return cls(net, config)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the weights, as they are used: 12 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.net.state_dict().items()):
+            digest.update(name.encode() + weight.numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def save(self, folder: str | Path) -> None:
         """Write it in half precision."""

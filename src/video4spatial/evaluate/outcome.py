@@ -8,7 +8,8 @@ class NotComputed:
     """A score that could not be computed, and the reason in words; it is counted and shown, never dropped.
 
     Not an error: the video was there and read. A file or option that cannot be used is an ``InputError``.
-    ``keep`` off: it says nothing about the video (a judge was away), and the next evaluation asks again.
+    ``keep`` off: it need not be about the video (a judge was away, a file was missing), and the next evaluation asks
+    again.
     """
 
     reason: str

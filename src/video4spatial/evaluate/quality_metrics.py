@@ -1,6 +1,7 @@
 """Imaging Quality, Dynamic Degree and LPIPS as metrics of an evaluation (the measures: ``quality``, ``perceptual``).
 
-Each is not computed until it is given what it needs (``--set``), and says so.
+Each is not computed until it is given what it needs (``--set``), and says so. What is in a weight file, not its name,
+decides whether a kept figure is still good.
 """
 
 from pathlib import Path
@@ -15,8 +16,14 @@ from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.perceptual import lpips, open_lpips
 from video4spatial.evaluate.quality import dynamic_degree, imaging_quality
 from video4spatial.schema import InputError
+from video4spatial.storage.digest import content_digest
 
 _VIDEOS: tuple[Task, ...] = ("grounding", "navigation")
+
+
+def _weights(file: str | None) -> dict[str, Any]:
+    """What the settings say of a weight file; nothing of none."""
+    return {} if file is None else {"weights": content_digest(Path(file))}
 
 
 class ImagingQualityMetric:
@@ -29,10 +36,11 @@ class ImagingQualityMetric:
 
     def __init__(self, musiq: str | None = None, device: str = "cpu") -> None:
         self.scorer = open_musiq(None if musiq is None else Path(musiq), device)
+        self.weights = _weights(musiq)
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"scorer": "none" if isinstance(self.scorer, NotComputed) else self.scorer.name}
+        return {"scorer": "none" if isinstance(self.scorer, NotComputed) else self.scorer.name} | self.weights
 
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
         found = imaging_quality(video.moving, self.scorer)
@@ -54,10 +62,11 @@ class DynamicDegreeMetric:
         if flow not in ("raft", "dis"):
             raise InputError(f"dynamic-degree.flow is {flow!r}: use raft or dis")
         self.flow = DISFlow() if flow == "dis" else open_raft(None if raft is None else Path(raft), device)
+        self.weights = _weights(None if flow == "dis" else raft)
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"flow": "none" if isinstance(self.flow, NotComputed) else self.flow.name}
+        return {"flow": "none" if isinstance(self.flow, NotComputed) else self.flow.name} | self.weights
 
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
         found = dynamic_degree(video.moving, video.fps, self.flow)
@@ -76,10 +85,11 @@ class LPIPSMetric:
 
     def __init__(self, weights: str | None = None, trunk: str = "alex", device: str = "cpu") -> None:
         self.measure = open_lpips(trunk, None if weights is None else Path(weights), device=device)
+        self.weights = _weights(weights)
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"measure": "none" if isinstance(self.measure, NotComputed) else self.measure.name}
+        return {"measure": "none" if isinstance(self.measure, NotComputed) else self.measure.name} | self.weights
 
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
         if content.truth is None:

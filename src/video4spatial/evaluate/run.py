@@ -158,8 +158,8 @@ def measured(metric: Metric, content: CaseContent, video: Video) -> Score | NotC
     """A metric's result with its contract held: all its columns, finite numbers, and a reason for what it cannot do."""
     try:
         result = metric(content, video)
-    except InputError as error:
-        return NotComputed(str(error))
+    except InputError as error:  # a file or a package that is not there may be there the next time
+        return NotComputed(str(error), keep=False)
     if isinstance(result, NotComputed):
         return result
     expected = {column.key for column in metric.columns}

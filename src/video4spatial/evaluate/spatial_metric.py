@@ -1,6 +1,5 @@
 """Spatial Distance and camera following as one metric of an evaluation: both come of one reconstruction."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.reconstruct import Anchors, Reconstructor
 from video4spatial.evaluate.spatial import POINTS_A_FRAME, SceneCloud, spatial_distance
 from video4spatial.schema import InputError
+from video4spatial.storage.digest import content_digest
 
 RECONSTRUCTORS = ("auto", "rooms", "colmap", "vggt", "depth-anything-3")
 _VIDEOS: tuple[Task, ...] = ("grounding", "navigation")
@@ -55,13 +55,12 @@ class SpatialMetric:
 
     @cached_property
     def _fingerprint(self) -> str:
-        """Of the weights that decide: rooms' depth network; else the folder that was given."""
-        if self.which not in ("auto", "rooms"):
-            return self.weights or "none"
-        from video4spatial.evaluate.rooms_reconstructor import packaged_weights
+        """Of the weights that decide: rooms' depth network; else what is in the folder that was given."""
+        if self.which in ("auto", "rooms"):
+            from video4spatial.evaluate.rooms_reconstructor import packaged_weights
 
-        path = packaged_weights()
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else "none"
+            return content_digest(packaged_weights())
+        return "none" if self.which == "colmap" or self.weights is None else content_digest(Path(self.weights))
 
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
         scene = content.case.scene_id
