@@ -90,7 +90,12 @@ def test_other_settings_are_refused_in_the_same_folder(run, pipeline_folder):
     with pytest.raises(InputError, match="other settings"):
         generate(run(["first-frame-only"], Settings(model=str(pipeline_folder), steps=2), tasks=["navigation"]))
     assert generate(
-        run(["first-frame-only"], Settings(model=str(pipeline_folder), steps=2), tasks=["navigation"], renamed="two-steps")
+        run(
+            ["first-frame-only"],
+            Settings(model=str(pipeline_folder), steps=2),
+            tasks=["navigation"],
+            renamed="two-steps",
+        )
     )
     other = run(["first-frame-held"])
     object.__setattr__(other, "benchmark", open_benchmark("rooms:tiny", (96, 48)))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from video4spatial.cli.command import AddCommand, load_pipeline, parse_size, quiet_libraries
-from video4spatial.cli.measuring import add_sampling, parse_shard, settings_of, size_of
+from video4spatial.cli.measuring import add_sampling, add_workers, parse_shard, settings_of, size_of
 from video4spatial.schema import InputError
 
 
@@ -23,6 +23,7 @@ def add_commands(command: AddCommand) -> None:
     experiment.add_argument("--cases", type=int, metavar="N", help="only the first N cases, taken round the scenes")
     experiment.add_argument("--repeats", type=int, metavar="N", help="videos a case (default: 5 in repeats, else 1)")
     experiment.add_argument("--shard", default="0/1", metavar="K/N", help="make the videos of this share only, from 0")
+    add_workers(experiment)
     experiment.add_argument("--metrics", metavar="A,B", help="default: what the paper's columns need")
     experiment.add_argument("--set", action="append", default=[], metavar="METRIC.KEY=VALUE", help="a metric's setting")
     rows = experiment.add_argument_group("rows that need more than the model; NAME is a row's, see --list")
@@ -79,6 +80,7 @@ def run_experiment(options: argparse.Namespace) -> None:
             options.repeats,
             shard,
             shlex.join(["video4spatial", *sys.argv[1:]]),
+            workers=options.workers,
         )
     )
 

@@ -52,6 +52,7 @@ def add_commands(command: AddCommand) -> None:
         "--benchmark", metavar="NAME|FOLDER", help="which one the videos of DIR answer, if not told there"
     )
     evaluate.add_argument("--out", metavar="DIR", help="for a BENCHMARK: where videos and results go; a rerun goes on")
+    add_workers(evaluate)
     add_part(evaluate)
     evaluate.add_argument("--size", metavar="WxH", help="of a BENCHMARK of rooms, if not its own")
     add_sampling(evaluate)
@@ -67,6 +68,12 @@ def add_part(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=int, metavar="N", help="only the first N cases a task, taken round the scenes")
     parser.add_argument(
         "--task", action="append", metavar="NAME", help="only grounding, absent or navigation; repeatable"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that measure, a scene each; default %(default)s"
     )
 
 
@@ -118,6 +125,7 @@ def run_generate(options: argparse.Namespace) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
+    quiet_libraries()
     from video4spatial.evaluate.benchmarks import NAMED
     from video4spatial.evaluate.generated import GeneratedFolder
     from video4spatial.evaluate.metrics import make_metrics
@@ -130,7 +138,6 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from video4spatial.commands.evaluate import MODEL_CARD, evaluate_folder
 
     if named:
-        quiet_libraries()
         from video4spatial.commands.generate import Run, generate
         from video4spatial.commands.loaded import Models
         from video4spatial.evaluate.benchmarks import open_benchmark
@@ -139,7 +146,18 @@ def run_evaluate(options: argparse.Namespace) -> None:
         models = Models(settings_of(options), load_pipeline)
         generate(Run(asked, options.method or MODEL_CARD, folder, models, options.seed))
     command = shlex.join(["video4spatial", *sys.argv[1:]])
-    evaluate_folder(folder, metrics, options.method, options.benchmark, options.cases, options.task, command)
+    evaluate_folder(
+        folder,
+        metrics,
+        options.method,
+        options.benchmark,
+        options.cases,
+        options.task,
+        command,
+        size=None if named else size_of(options),
+        workers=options.workers,
+        metric_settings=options.set,
+    )
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from video4spatial.evaluate.generated import GeneratedFolder
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Column, Metric
 from video4spatial.evaluate.metrics import JOINTS
+from video4spatial.evaluate.parallel import Measuring, measure_scenes
 from video4spatial.evaluate.run import Evaluation, Row
 from video4spatial.evaluate.sheets import write_sheets
 from video4spatial.evaluate.table import markdown, tables
@@ -41,17 +42,27 @@ def evaluate_folder(
     tasks: Sequence[str] | None = None,
     command: str = "",
     progress: bool = True,
+    size: tuple[int, int] | None = None,
+    workers: int = 1,
+    metric_settings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure what is missing, write ``results.json``, ``results.md`` and the sheets, print the tables.
 
-    ``benchmark`` is the name or folder of the one that the videos answer, where the folder does not hold its manifest.
+    ``benchmark`` is the name or folder of the one that the videos answer, where the folder does not hold its manifest,
+    ``size`` its size if not its own. With more than one of ``workers`` so many processes measure first, a scene at a
+    time; they make ``metrics`` anew from their names and ``metric_settings`` (``make_metrics``).
     """
     if benchmark is None and not folder.benchmark.exists():
         raise InputError(f"{folder.root} has no benchmark.json: say which one its videos answer, --benchmark NAME")
-    asked = open_benchmark(benchmark or folder.root, cases=cases, tasks=tasks)
+    asked = open_benchmark(benchmark or folder.root, size, cases, tasks)
     evaluation = Evaluation(folder, asked, open_contents(asked), metrics, JOINTS, methods)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        if workers != 1:
+            shared = bar.add_task(f"measuring, {workers} processes", total=evaluation.videos)
+            names = [metric.name for metric in metrics]
+            part = Measuring(folder, asked, names, metric_settings, list(evaluation.infos))
+            measure_scenes(part, workers, lambda count: bar.advance(shared, count))
         work = bar.add_task("measuring", total=evaluation.videos)
         evaluation.on_video = lambda method: bar.update(work, advance=1, description=f"measuring {method}")
         rows = list(evaluation.rows())

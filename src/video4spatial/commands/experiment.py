@@ -40,6 +40,7 @@ class Asked:
         metrics: None: those that the paper's columns need, and what the red box marks.
         repeats: None: the experiment's own.
         shard: share of the cases; other than all of them, only videos are made.
+        workers: processes that measure.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Asked:
     shard: tuple[int, int] = ALONE
     command: str = ""
     progress: bool = True
+    workers: int = 1
 
 
 def run_experiment(asked: Asked) -> dict[str, Any] | None:
@@ -98,6 +100,8 @@ def run_experiment(asked: Asked) -> dict[str, Any] | None:
         tasks=[paper.task],
         command=asked.command,
         progress=asked.progress,
+        workers=asked.workers,
+        metric_settings=asked.metric_settings,
     )
     if FULL in ready:
         repeats = max(repeats, asked.folder.repeats(FULL, ids))

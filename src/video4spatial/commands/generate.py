@@ -147,7 +147,12 @@ def method_info(run: Run, folder: str, method: Method) -> dict[str, Any]:
     if method.needs == "rival":
         s = run.models.settings
         size = None if s.rival_size is None else list(s.rival_size)
-        settings |= {"rival": s.rival, "weights": run.models.rival_weights, "rival_size": size, "rival_frames": s.rival_frames}
+        settings |= {
+            "rival": s.rival,
+            "weights": run.models.rival_weights,
+            "rival_size": size,
+            "rival_frames": s.rival_frames,
+        }
     settings |= {"method": method.name, "seed": run.seed}
     return {"title": folder, "notes": method.does, **info, "settings": settings}
 

@@ -15,7 +15,9 @@ class RoomsJudge:
 
     @property
     def identity(self) -> str:
-        return f"rooms detector {self.detector.fingerprint} least={self.detector.config.least} tolerance={self.tolerance}"
+        return (
+            f"rooms detector {self.detector.fingerprint} least={self.detector.config.least} tolerance={self.tolerance}"
+        )
 
     def verdicts(self, clips: Iterable[JudgedClip]) -> Iterator[Verdict]:
         for clip in clips:
