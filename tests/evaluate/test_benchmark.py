@@ -9,8 +9,9 @@ import pytest
 
 from video4spatial.data.rooms import HELD_OUT_SEED
 from video4spatial.evaluate.benchmarks import NAMED, open_benchmark, open_contents
-from video4spatial.evaluate.cases import ANCHORS, Case, anchor_frames
+from video4spatial.evaluate.cases import Case
 from video4spatial.evaluate.manifest import Benchmark
+from video4spatial.evaluate.reconstruct import ANCHORS, anchor_indices
 from video4spatial.evaluate.rooms_cases import RoomsSettings, kind_of, rooms_benchmark, shared_out
 from video4spatial.geometry.boxes import centre_rule, iou, read_red_box
 from video4spatial.rooms import object_box
@@ -112,8 +113,8 @@ def test_content_keeps_its_promises(tiny_benchmark, tiny_contents):
 
 
 def test_anchors_are_spread_evenly():
-    assert list(anchor_frames(3)) == [0, 1, 2]
-    many = anchor_frames(161)
+    assert anchor_indices(3) == [0, 1, 2]
+    many = anchor_indices(161)
     assert (len(many), many[0], many[-1]) == (40, 0, 160)
     assert set(np.diff(many)) <= {4, 5}
 

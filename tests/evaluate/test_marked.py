@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video4spatial.evaluate.marked import Outcome, RoomJudge, box_colour, compare, object_in_box
+from video4spatial.evaluate.marked import Outcome, RoomLabels, box_colour, compare, object_in_box
 from video4spatial.evaluate.views import SHELL
 from video4spatial.geometry.boxes import iou
 from video4spatial.rooms import PALETTE, object_box
@@ -13,7 +13,7 @@ from video4spatial.schema import Box, InputError
 
 @pytest.fixture(scope="module")
 def judges(easy_cases):
-    return [RoomJudge(case) for case in easy_cases]
+    return [RoomLabels(case) for case in easy_cases]
 
 
 def last_frame(case):

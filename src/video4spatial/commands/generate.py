@@ -158,7 +158,7 @@ def method_info(run: Run, folder: str, method: Method) -> dict[str, Any]:
 
 
 def same_settings(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether videos were made as they would be now. Folders from before weights were told apart say nothing of them."""
+    """Whether videos were made as they would be now. Folders from before weights were told apart do not tell theirs."""
     return {"weights": wanted.get("weights")} | dict(kept) == {"weights": None} | dict(wanted)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
-from video4spatial.evaluate.marked import Outcome, RoomJudge, box_colour
+from video4spatial.evaluate.marked import Outcome, RoomLabels, box_colour
 from video4spatial.evaluate.metric import Column, Score, Value
 from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.geometry.boxes import centre_rule, read_box_tail
@@ -36,7 +36,7 @@ class BoxAnswer:
     settings: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self) -> None:
-        self._judge: RoomJudge | None = None
+        self._labels: RoomLabels | None = None
 
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
         values: dict[str, Value] = {column.key: None for column in self.columns}
@@ -59,9 +59,9 @@ class BoxAnswer:
         values["box_centred"] = centre_rule(box, held.shape[1], held.shape[0], _CENTRAL)
         if content.room is None:
             return Score(values, notes | {"right": "not computed: only rooms have labels for every view"})
-        if self._judge is None or self._judge.content is not content:
-            self._judge = RoomJudge(content)
-        marking = self._judge(held, box)
+        if self._labels is None or self._labels.content is not content:
+            self._labels = RoomLabels(content)
+        marking = self._labels(held, box)
         decided = marking.outcome is not Outcome.UNDECIDED
         right = marking.outcome is Outcome.RIGHT
         values |= {"box_right": right, "box_decided": decided, "box_right_of_decided": right if decided else None}

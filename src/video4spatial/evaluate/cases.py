@@ -6,17 +6,17 @@ read when they are first asked for.
 
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
+from video4spatial.evaluate.reconstruct import Anchors, anchor_indices
 from video4spatial.rooms import Room
 from video4spatial.schema import Box, CameraPath, Clip, InputError, Intrinsics, grounding_sentence
 
 Task = Literal["grounding", "absent", "navigation"]
 TASKS: tuple[Task, ...] = ("grounding", "absent", "navigation")
-ANCHORS = 40  # paper, supplement: ground-truth frames that are reconstructed together with a generated video
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,6 @@ class Case:
 
 def _plain(name: str) -> bool:
     return bool(name) and name[0] != "." and all(letter.isalnum() or letter in "-_@." for letter in name)
-
-
-class Anchors(NamedTuple):
-    """Ground-truth frames with their poses, to register a reconstruction by; in the benchmark's world frame."""
-
-    frames: np.ndarray
-    c2w: np.ndarray
 
 
 class CaseContent:
@@ -152,11 +145,6 @@ class CaseContent:
 
     @cached_property
     def anchors(self) -> Anchors:
-        """40 frames spread evenly over the context, with their poses."""
-        index = anchor_frames(len(self.context))
-        return Anchors(self.context.frames[index], self.context_c2w[index])
-
-
-def anchor_frames(context_frames: int) -> Int[np.ndarray, " n"]:
-    """Which context frames are anchors: 40 spread evenly, or all of a shorter context."""
-    return np.unique(np.round(np.linspace(0, context_frames - 1, ANCHORS)).astype(int))
+        """40 frames spread evenly over the context, with their poses in the world frame."""
+        index = anchor_indices(len(self.context))
+        return Anchors(self.context.frames[index], self.context_c2w[index], self.intrinsics)

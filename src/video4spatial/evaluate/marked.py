@@ -17,7 +17,7 @@ from video4spatial.rooms import COLOURS, Room, object_box
 from video4spatial.rooms.palette import nearest_colour
 from video4spatial.schema import Box, InputError
 
-LEAST_LIKENESS = 5.5  # dB; see RoomJudge
+LEAST_LIKENESS = 5.5  # dB; see RoomLabels
 _LEAST_OVERLAP = 0.2  # intersection over union below which a box marks no object
 
 
@@ -39,7 +39,7 @@ class Marking(NamedTuple):
     likeness: float
 
 
-class RoomJudge:
+class RoomLabels:
     """Decides what boxes mark in one case, whoever drew them.
 
     A view is believed from a likeness of 5.5 dB on (``LEAST_LIKENESS``). Chosen on 24 rooms, and measured on 40 others

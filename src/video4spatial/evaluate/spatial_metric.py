@@ -9,7 +9,7 @@ from video4spatial.evaluate.following import FollowingResult, measure_following
 from video4spatial.evaluate.generated import Video
 from video4spatial.evaluate.metric import Column, Score, Value
 from video4spatial.evaluate.outcome import NotComputed
-from video4spatial.evaluate.reconstruct import Anchors, Reconstructor
+from video4spatial.evaluate.reconstruct import Reconstructor
 from video4spatial.evaluate.spatial import POINTS_A_FRAME, SceneCloud, spatial_distance
 from video4spatial.schema import InputError
 from video4spatial.storage.digest import content_digest
@@ -67,7 +67,7 @@ class SpatialMetric:
         if self._scene is None or self._scene[0] != scene:
             self._scene = (scene, SceneCloud(content.cloud), self._reconstructor(content))
         _, cloud, reconstructor = self._scene
-        anchors = Anchors(content.anchors.frames, content.anchors.c2w, content.intrinsics)
+        anchors = content.anchors
         made = reconstructor(video.moving, anchors)
         found = spatial_distance(made, anchors, cloud)
         values: dict[str, Value] = {column.key: None for column in self.columns}
