@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from video4spatial.evaluate.benchmarks import open_contents
 from video4spatial.evaluate.generated import GeneratedFolder
 from video4spatial.evaluate.manifest import Benchmark
-from video4spatial.evaluate.metrics import make_metrics
 from video4spatial.evaluate.run import Evaluation
+from video4spatial.model.quiet import quiet_libraries
 from video4spatial.schema import InputError
 
 
@@ -61,7 +61,10 @@ _mine: list[tuple[Measuring, list]] = []  # of this worker process: what is meas
 
 def _begin(measuring: Measuring) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to end
+    quiet_libraries()  # before what loads them
     import torch
+
+    from video4spatial.evaluate.metrics import make_metrics
 
     torch.set_num_threads(1)  # the processes are the parallelism
     _mine.append((measuring, make_metrics(measuring.metrics, measuring.settings)))
