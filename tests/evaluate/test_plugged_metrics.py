@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from video4spatial.evaluate.benchmarks import open_contents
+from video4spatial.evaluate.detector import RoomsDetector
 from video4spatial.evaluate.following_metric import InstructionFollowing
 from video4spatial.evaluate.generated import GeneratedFolder, Outcome, Video
 from video4spatial.evaluate.judge import Answer, Verdict
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Score
 from video4spatial.evaluate.outcome import NotComputed
+from video4spatial.evaluate.perceptual import LPIPS
+from video4spatial.evaluate.quality_metrics import LPIPSMetric
+from video4spatial.evaluate.rooms_judge import RoomsJudge
 from video4spatial.evaluate.run import Evaluation, measured
 from video4spatial.evaluate.spatial_metric import SpatialMetric
 from video4spatial.schema import Box, Clip, InputError
@@ -77,6 +83,35 @@ def test_the_rooms_judge_is_the_default(of_task):
     assert values["if"] is None
     assert values["false_followed"] <= values["false_shown"]
     assert "rooms detector" in metric.settings["judge"]
+
+
+def test_settings_tell_weights_by_their_content(tmp_path):
+    """Kept figures are found again by settings: a file of the same name with other weights makes other settings."""
+    judge = RoomsJudge(RoomsDetector.load())
+    assert judge.identity == InstructionFollowing().settings["judge"]
+    before = judge.identity
+    other = RoomsDetector.load()
+    with torch.no_grad():
+        next(other.net.parameters()).view(-1)[0] += 1
+    assert RoomsJudge(other).identity != before
+
+    (tmp_path / "model.safetensors").write_bytes(b"one")
+    told = SpatialMetric("vggt", str(tmp_path)).settings
+    assert told == SpatialMetric("vggt", str(tmp_path)).settings
+    (tmp_path / "model.safetensors").write_bytes(b"two")
+    assert SpatialMetric("vggt", str(tmp_path)).settings != told
+    with pytest.raises(InputError, match="nowhere"):
+        _ = SpatialMetric("vggt", str(tmp_path / "nowhere")).settings
+
+    trunk = tmp_path / "trunk.safetensors"
+    seen = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        save_file({f"features.{name}": value for name, value in LPIPS("alex").features.state_dict().items()}, trunk)
+        seen.append(LPIPSMetric(str(trunk)).settings)
+    assert seen[0] != seen[1]
+    assert seen[0]["measure"] == seen[1]["measure"] == "LPIPS (alex)"
+    assert LPIPSMetric().settings == {"measure": "none"}
 
 
 class Somebody:

@@ -137,6 +137,25 @@ def test_a_stopped_evaluation_goes_on(tmp_path, tiny_benchmark, tiny_contents):
     assert len(metric.asked) + len(rest.asked) == 4
 
 
+def test_what_failed_for_want_of_a_file_is_tried_again(tmp_path, tiny_benchmark, tiny_contents):
+    class Wanting(Brightness):
+        ready = False
+
+        def __call__(self, content, video):
+            if not self.ready:
+                raise InputError("weights.pth is not there")
+            return super().__call__(content, video)
+
+    folder, metric = GeneratedFolder(tmp_path), Wanting()
+    fill(folder, tiny_contents, "full", truth)
+    rows, _ = evaluate(folder, tiny_benchmark, [metric])
+    assert {row.not_computed["brightness"] for row in rows if row.not_computed} == {"weights.pth is not there"}
+    metric.ready = True
+    rows, _ = evaluate(folder, tiny_benchmark, [metric])
+    assert not any(row.not_computed for row in rows)
+    assert len(metric.asked) == 4
+
+
 def test_repeats_count_a_case_if_any_succeeds(tmp_path, tiny_benchmark, tiny_contents):
     folder, metric = GeneratedFolder(tmp_path), Brightness()
     level = {0: (200, 10), 1: (10, 10), 2: (10, 200)}

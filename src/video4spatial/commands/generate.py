@@ -87,7 +87,10 @@ def _made(folder: GeneratedFolder, method: str, case_id: str, repeat: int) -> bo
     said = folder.said(method, case_id, repeat)
     if not said.exists():
         return False
-    return folder.video(method, case_id, repeat).exists() or "not_applicable" in read_json(said)
+    if folder.video(method, case_id, repeat).exists():
+        return True
+    told = read_json(said)
+    return isinstance(told, dict) and "not_applicable" in told
 
 
 def _make(run: Run, folder: str, method: Method, content: CaseContent, repeat: int) -> None:

@@ -19,10 +19,11 @@ def content_digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
         for file in _files(path):
-            name = file.relative_to(path).as_posix() if file != path else ""
-            digest.update(f"{name}\0{file.stat().st_size}\0".encode())
+            size = file.stat().st_size
+            if file != path:
+                digest.update(f"{file.relative_to(path).as_posix()}\0{size}\0".encode())
             with file.open("rb") as stream:
-                _update(digest, stream, file.stat().st_size)
+                _update(digest, stream, size)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path") from None
     return digest.hexdigest()[:12]
@@ -39,6 +40,7 @@ def _update(digest: "hashlib._Hash", stream: BinaryIO, size: int) -> None:
     if size <= _WHOLE:
         digest.update(stream.read())
         return
+    digest.update(f"{size}\0".encode())
     for number in range(_BLOCKS):
         stream.seek(number * (size - _BLOCK) // (_BLOCKS - 1))
         digest.update(stream.read(_BLOCK))
