@@ -161,6 +161,25 @@ def test_what_is_of_a_video_no_longer_in_the_store_goes(curated_store, tmp_path)
     assert not StoreLayout(store).label(gone).exists()
 
 
+def test_damaged_clips_are_found_removed_and_made_anew(curated_store, pipeline_folder, tmp_path, capfd):
+    store = copied(curated_store, tmp_path / "s")
+    verify = ["prepare", "rooms", "0:3", str(store), "--verify", "--model", str(pipeline_folder)]
+    assert main(verify) == 0
+    assert f"3 videos and {len(LatentStore(StoreLayout(store).clips))} clips are sound" in capfd.readouterr().out
+    shard = StoreLayout(StoreLayout(store).clips).scene_shard(clipped(store))
+    flipped = bytearray(shard.read_bytes())
+    flipped[-1] ^= 1
+    shard.write_bytes(flipped)
+    assert main([*verify, "--repair"]) == 3
+    printed = capfd.readouterr()
+    assert f"{shard} holds other bytes than were written" in printed.err
+    assert "0 scenes are to be made anew" in printed.out
+    assert "and clips: run curate again" in printed.out
+    assert main(verify) == 0
+    assert curate(store, *ORACLE) == 0
+    assert contents(store) == contents(curated_store)
+
+
 def test_clips_that_half_precision_cannot_hold(curated_store, tmp_path):
     store = PreparedStore(curated_store)
     row = next(row for row in store.rows if row.video_id == clipped(curated_store))

@@ -105,8 +105,10 @@ def _verify(store: Path, repair: bool) -> int:
         found = verify_store(store, lambda count: bar.advance(row, count / 1e6))
     for damage in found.damage:
         print(f"{damage.path} {damage.problem}", file=sys.stderr)
+    clips = f" and {found.clips} clips" if found.clips else ""
     print(
-        f"{store}: {found.videos} videos are sound, {found.bytes / 1e9:.3f} GB read, {len(found.damage)} damaged files"
+        f"{store}: {found.videos} videos{clips} are sound, {found.bytes / 1e9:.3f} GB read, "
+        f"{len(found.damage)} damaged files"
     )
     if found.unfinished:
         print(f"{found.unfinished} shards are of scenes that a run did not finish: run prepare again to go on")
@@ -117,6 +119,8 @@ def _verify(store: Path, repair: bool) -> int:
         return SOME_BAD
     units = repair_store(store, found)
     print(f"removed; {units} scenes are to be made anew: run prepare again, without --verify")
+    if any(damage.of_clips for damage in found.damage):
+        print("and clips: run curate again, as before")
     return SOME_BAD
 
 
