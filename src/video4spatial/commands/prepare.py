@@ -182,10 +182,12 @@ def _with_progress(work: Work, chosen: Chosen, runner: Runner, strict: bool) -> 
 
 
 def _tell_chosen(source: Source, chosen: Chosen) -> None:
-    if chosen.absent:
-        names = ", ".join(unit.unit_id for unit in chosen.absent[:_NAMES_SHOWN])
-        more = f" and {len(chosen.absent) - _NAMES_SHOWN} more" if len(chosen.absent) > _NAMES_SHOWN else ""
-        print(f"absent: {names}{more}: {chosen.absent[0].reason}", file=sys.stderr)
+    absent: dict[str, list[str]] = {}
+    for unit in chosen.absent:
+        absent.setdefault(unit.reason, []).append(unit.unit_id)
+    for reason, units in absent.items():
+        more = f" and {len(units) - _NAMES_SHOWN} more" if len(units) > _NAMES_SHOWN else ""
+        print(f"absent: {', '.join(units[:_NAMES_SHOWN])}{more}: {reason}", file=sys.stderr)
     if chosen.unknown:
         names = f"{chosen.unknown[0]!r}" + (f" and {len(chosen.unknown) - 1} more" if len(chosen.unknown) > 1 else "")
         print(f"{source.kind} at {source.root} has no environment {names}, which the lists name", file=sys.stderr)
