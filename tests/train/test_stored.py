@@ -9,7 +9,7 @@ import torch
 from video4spatial.model.instruction import encode_text
 from video4spatial.prepare.texts import precompute_text
 from video4spatial.schema import InputError
-from video4spatial.storage.latents import LatentStore
+from video4spatial.storage.latents import LatentStore, LatentWriter
 from video4spatial.storage.texts import TextWriter
 from video4spatial.train.config import StoreConfig, TransformerRun
 from video4spatial.train.loop import Trainer
@@ -79,10 +79,14 @@ def test_held_out_environments_are_judged_by_and_never_trained_on(stored_run):
         assert task.validate() == {}  # nothing is held out
 
 
-def test_a_store_to_judge_by(stored_run):
-    data = dataclasses.replace(stored_run.data, validation=stored_run.data.roots)
-    train, judging = split(data)
-    assert [v.video_id for v in train] == [v.video_id for v in judging]
+def test_a_store_to_judge_by(stored_run, tmp_path):
+    with LatentWriter(tmp_path) as writer:
+        writer.add("judge-0", "judge", {"video": torch.zeros(48, 3, 2, 4)}, fps=16, size=(64, 32))
+    train, judging = split(dataclasses.replace(stored_run.data, validation=(str(tmp_path),)))
+    assert {v.environment_id for v in train} == {f"room{number}" for number in range(5)}
+    assert [v.video_id for v in judging] == ["judge-0"]
+    with pytest.raises(InputError, match=r"which data.validation"):
+        split(dataclasses.replace(stored_run.data, validation=stored_run.data.roots))
 
 
 def test_all_held_out_is_refused(stored_run):
