@@ -9,20 +9,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import make_tiny_vae
 from curate.conftest import CLIP, TAIL, TINY_CLIPS
 from curate.stores import contents, copied, prepared, rooms_source
 from PIL import Image
 from vlm.stub_server import Reply, StubServer, good
 
 from video4spatial.cli import main
+from video4spatial.curate.clips import write_clips
+from video4spatial.curate.looking import StoredLook
 from video4spatial.curate.prepared import PreparedStore
 from video4spatial.curate.records import all_labels
+from video4spatial.curate.settings import CurationSettings
+from video4spatial.data.latent_videos import open_store
 from video4spatial.data.sampled import Sampled
+from video4spatial.data.scene import BadScene
 from video4spatial.data.source import open_source
 from video4spatial.geometry.boxes import box_tail
-from video4spatial.schema import DEFAULT_SCENE, Box, grounding_sentence
+from video4spatial.model.latents import LatentCodec
+from video4spatial.schema import DEFAULT_SCENE, Box, InputError, grounding_sentence
 from video4spatial.storage.artifacts import StoreLayout
 from video4spatial.storage.latents import LatentStore
+from video4spatial.storage.scene_shards import SceneShards
 from video4spatial.storage.texts import TextStore
 
 ORACLE = ["--vlm", "oracle", *TINY_CLIPS]
@@ -124,8 +132,6 @@ def test_too_short_videos_are_named_skipped_and_counted(codec, pipeline_folder, 
     prepared_short = prepared(tmp_path / "short", rooms_source("7:8", frames=5), codec, pipeline_folder, clip=5)
     shard = "room7-0.safetensors"
     (store / "shards" / shard).write_bytes((prepared_short / "shards" / shard).read_bytes())
-    from video4spatial.storage.scene_shards import SceneShards
-
     SceneShards(store).reindex()
     assert curate(store, *ORACLE, "--strict") == 2
     assert "room7-0: it has 5 stored frames, a clip needs 9" in capfd.readouterr().err
@@ -134,6 +140,58 @@ def test_too_short_videos_are_named_skipped_and_counted(codec, pipeline_folder, 
     assert "skipped room7-0: it has 5 stored frames" in printed.out
     assert "1 left out" in printed.err
     assert json.loads(StoreLayout(store).curation_report.read_text())["videos"]["skipped"] == 1
+
+
+def clipped(store: Path) -> str:
+    """A video that has clips."""
+    return next(iter(LatentStore(StoreLayout(store).clips))).meta["of"]
+
+
+def test_what_is_of_a_video_no_longer_in_the_store_goes(curated_store, tmp_path):
+    store = copied(curated_store, tmp_path / "s")
+    gone = clipped(store)
+    StoreLayout(store).scene_shard(gone).unlink()
+    SceneShards(store).reindex()
+    with pytest.raises(InputError, match=r"which is not in the store: curate .* again"):
+        open_store(str(store))
+    assert curate(store, *ORACLE) == 0
+    left = open_store(str(store))
+    assert len({video.environment_id for video in left}) == 2
+    assert not any(video.video_id.startswith(gone) for video in left)
+    assert not StoreLayout(store).label(gone).exists()
+
+
+def test_damaged_clips_are_found_removed_and_made_anew(curated_store, pipeline_folder, tmp_path, capfd):
+    store = copied(curated_store, tmp_path / "s")
+    verify = ["prepare", "rooms", "0:3", str(store), "--verify", "--model", str(pipeline_folder)]
+    assert main(verify) == 0
+    assert f"3 videos and {len(LatentStore(StoreLayout(store).clips))} clips are sound" in capfd.readouterr().out
+    shard = StoreLayout(StoreLayout(store).clips).scene_shard(clipped(store))
+    flipped = bytearray(shard.read_bytes())
+    flipped[-1] ^= 1
+    shard.write_bytes(flipped)
+    assert main([*verify, "--repair"]) == 3
+    printed = capfd.readouterr()
+    assert f"{shard} holds other bytes than were written" in printed.err
+    assert "0 scenes are to be made anew" in printed.out
+    assert "and clips: run curate again" in printed.out
+    assert main(verify) == 0
+    assert curate(store, *ORACLE) == 0
+    assert contents(store) == contents(curated_store)
+
+
+def test_clips_that_half_precision_cannot_hold(curated_store, tmp_path):
+    store = PreparedStore(curated_store)
+    row = next(row for row in store.rows if row.video_id == clipped(curated_store))
+    labels = all_labels(store.layout, [row.video_id])[row.video_id]
+    vae = make_tiny_vae()
+    vae.register_to_config(latents_std=[1.0] * 47 + [1e-9])
+    shards = SceneShards(tmp_path)
+    look = StoredLook(store.source.open(row.meta["source"]), row, 1024)
+    settings = CurationSettings("oracle", clip_frames=CLIP, tail_frames=TAIL)
+    with pytest.raises(BadScene, match=r"room\d-0@.*: clip latents near its frame .* overflow half precision"):
+        write_clips(shards, row, look.as_stored(), labels, LatentCodec(vae), settings)
+    assert not shards.has(row.video_id)
 
 
 def photographs(root: Path, names: str = "ab", count: int = 13) -> Path:

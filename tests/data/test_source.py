@@ -68,14 +68,16 @@ def test_arkitscenes(tmp_path, tiny_room):
     arkitscenes_tree.write_video(tmp_path, tiny_room, c2w, "40000002", "500002", fold="Validation", paint=False)
     arkitscenes_tree.add_row(tmp_path, "40000003", "500001", "Up", "Training")
     arkitscenes_tree.add_row(tmp_path, "40000004", "500002", "Up", "Training")
+    (tmp_path / "raw" / "Training" / "40000005").mkdir()
     everything = open_source("arkitscenes", tmp_path)
     assert [(unit.unit_id, unit.environment_id) for unit in everything.units] == [
         ("40000001", "arkit-visit-500001"), ("40000002", "arkit-visit-500002"),
     ]  # fmt: skip
-    assert [unit.unit_id for unit in everything.absent] == ["40000003", "40000004"]
+    assert [unit.unit_id for unit in everything.absent] == ["40000003", "40000004", "40000005"]
+    assert "its visit is unknown" in everything.absent[2].reason
     training = open_source("arkitscenes", tmp_path, {"split": "Training"})
     assert [unit.unit_id for unit in training.units] == ["40000001"]
-    assert [unit.unit_id for unit in training.absent] == ["40000003"]  # the other's visit is held out
+    assert [unit.unit_id for unit in training.absent] == ["40000003", "40000005"]  # 40000004's visit is held out
     assert len(training.open("40000001")) == 12
     with pytest.raises(InputError, match="no fold 'train'"):
         open_source("arkitscenes", tmp_path, {"split": "train"})

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from prepare.conftest import contents
 
 from video4spatial.cli import main
 from video4spatial.storage.artifacts import StoreLayout
 from video4spatial.storage.latents import LatentStore
 from video4spatial.storage.lock import locked_store
+from video4spatial.storage.scene_shards import SceneShards
 
 KILLS = 20
 
@@ -222,6 +224,26 @@ def test_what_was_stored_of_a_scene_that_went_bad_is_dropped(tmp_path, prepare, 
     assert prepare("videos", tmp_path / "v", store, "--every", "1") == 3
     assert not StoreLayout(store).scene_shard("hall").exists()
     assert "hall" not in LatentStore(store)
+
+
+def test_a_stretch_that_the_source_no_longer_has_is_dropped(tmp_path, prepare, videos_tree, clean):
+    """A run was killed in the middle of a broken-up scene, which was then fetched again whole."""
+    store = tmp_path / "s"
+    shutil.copytree(clean, store)
+    shards = SceneShards(store)
+    tensors = {"video": torch.zeros(48, 2, 2, 4)}
+    shards.write("hall-000003", "hall", tensors, fps=20, size=(64, 32), meta={"source": "hall", "frames": [3, 8]})
+    shards.reindex()
+    assert prepare("videos", videos_tree, store, "--every", "1") == 0
+    assert contents(store) == contents(clean)
+
+
+def test_scenes_shorter_than_a_clip(tmp_path, prepare, videos_tree, capfd):
+    assert prepare("videos", videos_tree, tmp_path, "--every", "7", "--limit", "1") == 3
+    printed = capfd.readouterr()
+    assert "bad: day: day: its longest run has 21 frames of 21, a clip needs 29: leave the scene out" in printed.err
+    assert "1 bad" in printed.out
+    assert len(LatentStore(tmp_path)) == 0
 
 
 def test_two_scenes_of_one_name(tmp_path, prepare, videos_tree, capfd):

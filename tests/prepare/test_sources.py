@@ -10,6 +10,7 @@ import scannetpp_tree
 import torch
 from prepare.conftest import contents
 
+from video4spatial.data.arkitscenes import WITHOUT_TRAJECTORY
 from video4spatial.data.origin import read_origin
 from video4spatial.data.sampled import Sampled
 from video4spatial.geometry.formats import save_path
@@ -98,6 +99,24 @@ def test_arkitscenes(tmp_path, prepare, codec, tiny_room):
     store = require_what_is_seen(tmp_path / "s", codec)
     assert store.environments() == {"arkit-visit-500001": ["40000001", "40000002"]}
     assert all(row.frames == 5 for row in store)
+
+
+def test_a_video_of_arkitscenes_without_trajectory(tmp_path, prepare, codec, tiny_room, capfd):
+    """One of the 24: stored without poses, for grounding and context, and its record says so."""
+    (known, *_) = sorted(WITHOUT_TRAJECTORY)
+    c2w = tour(tiny_room, 31, seed=4, fps=60.0)
+    arkitscenes_tree.write_video(tmp_path / "d", tiny_room, c2w, known, "500001", paint=False)
+    (tmp_path / "d" / "raw" / "Training" / known / "lowres_wide.traj").unlink()
+    (tmp_path / "d" / "raw" / "Training" / "7").mkdir()
+    arkitscenes_tree.add_row(tmp_path / "d", "8", "500002", "Up", "Training")
+    assert prepare("arkitscenes", tmp_path / "d", tmp_path / "s") == 0
+    printed = capfd.readouterr()
+    assert "absent: 8: listed in metadata.csv but not in " in printed.err
+    assert f"absent: 7: in {tmp_path / 'd' / 'raw'} but not listed in metadata.csv, so that its visit" in printed.err
+    assert "2 absent" in printed.out
+    (row,) = require_what_is_seen(tmp_path / "s", codec)
+    assert "c2w" not in row.tensors
+    assert "24 videos without trajectory" in StoreLayout(tmp_path / "s").scene(known).read_text()
 
 
 def test_videos_with_and_without_poses(tmp_path, prepare, codec, videos_tree, tiny_room):

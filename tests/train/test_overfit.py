@@ -82,7 +82,7 @@ def learn_and_sample(walk, tokenizer, text_encoder, vae) -> None:
     class Fixed(EncodedScene):
         """The scene, asked for the context that was trained on."""
 
-        def context(self, count):
+        def context(self, count, choice="uniform", seed=0):
             assert count == 3
             return self.latents[:, index], index
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -59,6 +60,27 @@ def test_accumulated_steps_train_as_whole_ones(stored_run, tmp_path):
         runs.append(dict(task.model.named_parameters()))
     for name, weight in runs[0].items():
         torch.testing.assert_close(weight, runs[1][name], atol=2e-4, rtol=1e-3)
+
+
+def test_the_log_tells_of_both_tasks(stored_run, tmp_path):
+    """Of all micro-batches since the last line: one example of one task a step, both in every line."""
+    config = dataclasses.replace(stored_run, batch=1, global_batch=1, steps=8, log_every=8, validate_every=100)
+    tasks = {"loss_navigation": list[float](), "loss_grounding": list[float]()}
+    with contextlib.closing(TransformerTask(config, show_progress=False)) as task:
+        loss_of = task.loss
+
+        def heard(step: int, progress: float, micro: int = 0):
+            loss, figures = loss_of(step, progress, micro)
+            for name, value in figures.items():
+                tasks[name].append(value)
+            return loss, figures
+
+        task.loss = heard
+        Trainer(task, config, tmp_path).run()
+    (line,) = [json.loads(row) for row in (tmp_path / "log.jsonl").read_text().splitlines() if '"loss"' in row]
+    assert sum(map(len, tasks.values())) == 8
+    for name, values in tasks.items():
+        assert line[name] == pytest.approx(sum(values) / len(values))
 
 
 def test_held_out_environments_are_judged_by_and_never_trained_on(stored_run):

@@ -27,7 +27,7 @@ from video4spatial.curate.prepared import PreparedStore
 from video4spatial.curate.records import all_labels
 from video4spatial.curate.run import Curation, Watch, discard
 from video4spatial.curate.settings import stored_settings
-from video4spatial.model.frozen import text_parts
+from video4spatial.model.frozen import frozen_folder, text_parts
 from video4spatial.prepare.texts import precompute_text
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import require_writable
@@ -55,6 +55,8 @@ def label_and_encode(options: argparse.Namespace, store: PreparedStore) -> int:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     labelling = vlm_labelling(options, store, device) if options.source is None else import_labelling(options, store)
     codec = store.codec(options.model)
+    if store.origin.kind != "rooms":  # a bare VAE gets rooms' words: no good for these sentences, and known now
+        frozen_folder(options.model or store.origin.vae)
     codec.vae.to(device)
     if options.redo:
         discard(store.layout)

@@ -105,8 +105,10 @@ def _verify(store: Path, repair: bool) -> int:
         found = verify_store(store, lambda count: bar.advance(row, count / 1e6))
     for damage in found.damage:
         print(f"{damage.path} {damage.problem}", file=sys.stderr)
+    clips = f" and {found.clips} clips" if found.clips else ""
     print(
-        f"{store}: {found.videos} videos are sound, {found.bytes / 1e9:.3f} GB read, {len(found.damage)} damaged files"
+        f"{store}: {found.videos} videos{clips} are sound, {found.bytes / 1e9:.3f} GB read, "
+        f"{len(found.damage)} damaged files"
     )
     if found.unfinished:
         print(f"{found.unfinished} shards are of scenes that a run did not finish: run prepare again to go on")
@@ -117,6 +119,8 @@ def _verify(store: Path, repair: bool) -> int:
         return SOME_BAD
     units = repair_store(store, found)
     print(f"removed; {units} scenes are to be made anew: run prepare again, without --verify")
+    if any(damage.of_clips for damage in found.damage):
+        print("and clips: run curate again, as before")
     return SOME_BAD
 
 
@@ -178,10 +182,12 @@ def _with_progress(work: Work, chosen: Chosen, runner: Runner, strict: bool) -> 
 
 
 def _tell_chosen(source: Source, chosen: Chosen) -> None:
-    if chosen.absent:
-        names = ", ".join(unit.unit_id for unit in chosen.absent[:_NAMES_SHOWN])
-        more = f" and {len(chosen.absent) - _NAMES_SHOWN} more" if len(chosen.absent) > _NAMES_SHOWN else ""
-        print(f"absent: {names}{more}: {chosen.absent[0].reason}", file=sys.stderr)
+    absent: dict[str, list[str]] = {}
+    for unit in chosen.absent:
+        absent.setdefault(unit.reason, []).append(unit.unit_id)
+    for reason, units in absent.items():
+        more = f" and {len(units) - _NAMES_SHOWN} more" if len(units) > _NAMES_SHOWN else ""
+        print(f"absent: {', '.join(units[:_NAMES_SHOWN])}{more}: {reason}", file=sys.stderr)
     if chosen.unknown:
         names = f"{chosen.unknown[0]!r}" + (f" and {len(chosen.unknown) - 1} more" if len(chosen.unknown) > 1 else "")
         print(f"{source.kind} at {source.root} has no environment {names}, which the lists name", file=sys.stderr)

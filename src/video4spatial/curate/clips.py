@@ -14,6 +14,7 @@ from video4spatial.curate.settings import CurationSettings
 from video4spatial.data.sampled import Sampled
 from video4spatial.geometry.boxes import box_tail
 from video4spatial.model.latents import LatentCodec
+from video4spatial.prepare.encode import in_half_precision
 from video4spatial.schema import DEFAULT_SCENE, grounding_sentence
 from video4spatial.storage.latent_index import StoredVideo
 from video4spatial.storage.scene_shards import SceneShards
@@ -38,6 +39,9 @@ def write_clips(
 
     ``video`` shows the stored frames; the boxes of ``labels`` are in pixels of what was looked at.
     Poses end held, as the picture does. A video without clips gets a shard without any: it is done.
+
+    Raises:
+        BadScene: a frame cannot be read, or half precision cannot hold a latent; nothing is written then.
     """
     framing = labels.framing or Framing.whole(labels.size)
     with shards.shard(row.video_id) as shard:
@@ -45,11 +49,15 @@ def write_clips(
             box = framing.to_stored(clip.target.box)
             last = video.frames([clip.frames[-1]])[0]
             tail = box_tail(last, box, settings.tail_frames)
-            tensors = {"video": codec.encode_stream(chain(_moving(video, clip), [tail])).half()}
+            name, latents = (
+                clip_id(row.video_id, clip.frames[-1]),
+                codec.encode_stream(chain(_moving(video, clip), [tail])),
+            )
+            tensors = {"video": in_half_precision(name, "clip", latents)}
             if video.c2w is not None:
                 tensors["c2w"] = torch.as_tensor(_held(video.c2w, clip, settings.tail_frames))
             shard.add(
-                clip_id(row.video_id, clip.frames[-1]),
+                name,
                 row.environment_id,
                 tensors,
                 fps=row.fps,

@@ -65,7 +65,7 @@ class Curation:
         layout = self.store.layout
         keep_settings(layout.curation, self.settings)
         shards = SceneShards(layout.clips)
-        _sweep(layout)
+        _sweep(layout, {row.video_id for row in self.store.rows})
         skipped, clips = list[Skipped](), 0
         for done, outcome in enumerate(self._all(shards), 1):
             if isinstance(outcome, Skipped):
@@ -139,11 +139,14 @@ class Curation:
         return row.frames < self.settings.clip_frames
 
 
-def _sweep(layout: StoreLayout) -> None:
-    """Remove what killed writers left half written; nobody else writes the store now."""
+def _sweep(layout: StoreLayout, videos: set[str]) -> None:
+    """Remove what killed writers left half written, and what is of a video that is in the store no more (prepare found
+    its scene bad later): training would refuse its clips. Nobody else writes the store now."""
     SceneShards(layout.root).sweep()
     SceneShards(layout.clips).sweep()
-    for path in layout.labels.glob(".tmp-*"):
+    left = list(layout.labels.glob(".tmp-*"))
+    made = [*StoreLayout(layout.clips).shards.glob("[!.]*.safetensors"), *layout.labels.glob("[!.]*.json")]
+    for path in [*left, *(path for path in made if path.stem not in videos)]:
         path.unlink(missing_ok=True)
 
 

@@ -78,6 +78,14 @@ def read_origin(root: str | Path) -> Origin:
         raise InputError(f"{path} is not of a store that `video4spatial prepare` made: choose one that is") from None
 
 
+def encoded_by(root: str | Path) -> str | None:
+    """The fingerprint of the VAE that encoded the store at ``root``; None where that is not written in it."""
+    path = StoreLayout(Path(root)).origin
+    content: Any = read_json(path) if path.is_file() else None
+    found = content.get("fingerprint") if isinstance(content, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def keep_origin(root: str | Path, origin: Origin) -> None:
     """Write the origin into a new store, or see that a store is of the same.
 

@@ -63,7 +63,7 @@ class SourceUnit:
 
 @dataclass(frozen=True)
 class AbsentUnit:
-    """A unit that the source lists but that is not on disk, and what to do about it."""
+    """A unit that the source lists but that is not on disk (or the other way round), and what to do about it."""
 
     unit_id: str
     environment_id: str
@@ -76,7 +76,7 @@ class Source:
     Attributes:
         kind, root, options: what ``open_source`` makes it of again; ``options`` are JSON-able and complete.
         every: the interval of frames to take unless another is asked for.
-        units: what is on disk, in order. ``absent``: what is listed but is not.
+        units: what is on disk, in order. ``absent``: what is listed but is not, or on disk without being listed.
     """
 
     def __init__(
@@ -149,13 +149,17 @@ def _arkitscenes(root: str, options: dict[str, Any], frames_only: bool) -> Sourc
     if fold is not None:
         missing = [row for row in missing if (row.environment_id in held_out) == (fold == "Validation")]
     reason = f"listed in metadata.csv but not in {dataset.root}: fetch it by download_data.py, or leave it out"
+    stray = f"in {dataset.root} but not listed in metadata.csv, so that its visit is unknown: fetch metadata.csv again"
     return Source(
         "arkitscenes",
         root,
         {"split": fold, **dataclasses.asdict(chosen)},
         [SourceUnit(row.video_id, row.environment_id) for row in videos],
         dataset.open,
-        [AbsentUnit(row.video_id, row.environment_id, reason) for row in missing],
+        [
+            *(AbsentUnit(row.video_id, row.environment_id, reason) for row in missing),
+            *(AbsentUnit(name, f"arkit-video-{name}", stray) for name in dataset.unlisted),
+        ],
     )
 
 

@@ -31,7 +31,7 @@ def frozen_folder(name: str) -> Path:
     missing = [part for part in parts if not (root / part).is_dir()]
     if missing:
         raise InputError(
-            f"{name} has no {', '.join(missing)} folder: give vae= a whole pipeline in diffusers' layout "
+            f"{name} has no {', '.join(missing)} folder: give a whole pipeline in diffusers' layout "
             "(`video4spatial convert` makes one)"
         )
     return root

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from video4spatial.data.sampled import Sampled
@@ -42,11 +43,15 @@ def encode_scene(
     video = codec.encode_stream(passing(), on_frames)
     if waiting:
         images.append(codec.encode_images(np.stack(waiting), IMAGES_AT_ONCE))
-    encoded = {"video": _half(scene, "video", video), "image": _half(scene, "image", torch.cat(images, dim=1))}
+    encoded = {
+        "video": in_half_precision(scene.video_id, "video", video),
+        "image": in_half_precision(scene.video_id, "image", torch.cat(images, dim=1)),
+    }
     return encoded if scene.c2w is None else encoded | {"c2w": torch.as_tensor(np.ascontiguousarray(scene.c2w))}
 
 
-def _half(scene: Sampled, name: str, latents: Tensor) -> Tensor:
+def in_half_precision(video_id: str, name: str, latents: Float[Tensor, "C F h w"]) -> Float[Tensor, "C F h w"]:
+    """Latents as they are stored. Raises ``BadScene`` where half precision cannot hold them: names video and frame."""
     half = latents.half()
     fits = torch.isfinite(half).all(dim=0).all(dim=-1).all(dim=-1)
     if not bool(fits.all()):
@@ -54,7 +59,7 @@ def _half(scene: Sampled, name: str, latents: Tensor) -> Tensor:
         largest = float(latents.abs().max())
         reason = "are not finite" if not np.isfinite(largest) else f"of up to {largest:.3g} overflow half precision"
         raise BadScene(
-            f"{scene.video_id}: {name} latents near its frame {frame} {reason}: look at its frames there, and if they "
+            f"{video_id}: {name} latents near its frame {frame} {reason}: look at its frames there, and if they "
             "are sound at the VAE; or leave the scene out"
         )
     return half

@@ -117,15 +117,22 @@ def _finished(shards: SceneShards, summary: Summary) -> Iterator[None]:
             shards.reindex()
         raise
     shards.sweep()
-    drop_bad(shards)
+    drop_stale(shards)
     summary.indexed = shards.reindex()
 
 
-def drop_bad(shards: SceneShards) -> None:
-    """Remove shards of units that are bad: they were begun when the files were still sound."""
+def drop_stale(shards: SceneShards) -> None:
+    """Remove shards that their units' records do not name: of units that are bad now, and of stretches that a run was
+    killed after, before the source's files changed."""
+    records: dict[str, set[str] | None] = {}
     for row in shards.rows():
-        record = shards.layout.scene(source_of(row))
-        if record.exists() and read_record(record)["outcome"] == "bad":
+        unit = source_of(row)
+        if unit not in records:
+            path = shards.layout.scene(unit)
+            videos = read_record(path).get("videos", ()) if path.exists() else None
+            records[unit] = None if videos is None else {video["video_id"] for video in videos}
+        named = records[unit]
+        if named is not None and row["video_id"] not in named:
             (shards.layout.shards / row["shard"]).unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
 """Reading a prepared store back: every byte against its checksum, every unit's record against the shards."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,26 +18,29 @@ from video4spatial.storage.scene_shards import SceneShards, read_rows
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is missing or not what was written; ``unit_id`` is the unit to make anew, None where none is lost."""
+    """A file that is missing or not what was written; ``unit_id`` is the unit to make anew, None where none is lost.
+    ``of_clips``: it is of the grounding clips, which curation makes anew."""
 
     path: Path
     problem: str
     unit_id: str | None = None
+    of_clips: bool = False
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was read: ``videos`` and ``bytes`` that are sound, and what is not. ``unfinished`` shards are of units that
-    a run has begun and not ended: the next run goes on with them."""
+    """What was read: ``videos``, ``clips`` and ``bytes`` that are sound, and what is not. ``unfinished`` shards are of
+    units that a run has begun and not ended: the next run goes on with them."""
 
     videos: int
+    clips: int
     bytes: int
     unfinished: int
     damage: tuple[Damage, ...]
 
 
 def verify_store(root: str | Path, on_bytes: Callable[[int], None] = lambda count: None) -> Verified:
-    """Read everything back. ``on_bytes`` is called with the bytes of each shard read.
+    """Read everything back, grounding clips too. ``on_bytes`` is called with the bytes of each shard read.
 
     Raises:
         InputError: it is no prepared store, or is being written.
@@ -49,7 +52,7 @@ def verify_store(root: str | Path, on_bytes: Callable[[int], None] = lambda coun
 
 
 def repair_store(root: str | Path, found: Verified) -> int:
-    """Remove what is damaged, and the records of its units, so that the next run makes just those anew; how many.
+    """Remove what is damaged, and the records of its units, so that the next run makes just those anew; how many units.
 
     Raises:
         InputError: the store is being written, or a file cannot be removed.
@@ -61,6 +64,8 @@ def repair_store(root: str | Path, found: Verified) -> int:
                 path.unlink(missing_ok=True)
         shards.sweep()
         shards.reindex()
+        if any(damage.of_clips for damage in found.damage):
+            SceneShards(layout.clips).reindex()
     return len({damage.unit_id for damage in found.damage} - {None})
 
 
@@ -74,26 +79,38 @@ def _verified(layout: StoreLayout, on_bytes: Callable[[int], None]) -> Verified:
             damage.append(Damage(path, "is not what prepare writes", path.stem))
             continue
         owners |= {video["video_id"]: record["unit"] for video in record.get("videos", ())}
-    there = {path.stem: path for path in sorted(layout.shards.glob("[!.]*.safetensors"))}
+    there = {path.stem for path in _shards(layout)}
     damage += [
         Damage(layout.scene_shard(name), "is missing", owners[name]) for name in sorted(owners) if name not in there
     ]
-    rows: list[dict] = []
-    sound = 0
-    for name, path in there.items():
+    rows, spoilt, sound = _read(layout, on_bytes)
+    damage += [replace(entry, unit_id=owners.get(entry.path.stem)) for entry in spoilt]
+    if not any(entry.path.parent == layout.shards for entry in damage):
+        damage += _index_damage(layout, rows)
+    clips = StoreLayout(layout.clips)
+    clip_rows, spoilt, clip_bytes = _read(clips, on_bytes)
+    if not spoilt and clips.index.exists():  # a curation that was stopped has none yet
+        spoilt = _index_damage(clips, clip_rows)
+    damage += [replace(entry, of_clips=True) for entry in spoilt]
+    return Verified(len(rows), len(clip_rows), sound + clip_bytes, len(there - owners.keys()), tuple(damage))
+
+
+def _shards(layout: StoreLayout) -> list[Path]:
+    return sorted(layout.shards.glob("[!.]*.safetensors"))
+
+
+def _read(layout: StoreLayout, on_bytes: Callable[[int], None]) -> tuple[list[dict], list[Damage], int]:
+    """The rows of the sound shards in the index's order, what is wrong with the others, and the bytes of the sound."""
+    rows, damage, sound = list[dict](), list[Damage](), 0
+    for path in _shards(layout):
         size = path.stat().st_size
         try:
-            found = _checked(path)
+            rows += [row | {"shard": path.name} for row in _checked(path)]
+            sound += size
         except InputError as error:
-            damage.append(Damage(path, str(error), owners.get(name)))
-            continue
-        finally:
-            on_bytes(size)
-        rows += [row | {"shard": path.name} for row in found]
-        sound += size
-    if not any(entry.path.parent == layout.shards for entry in damage):
-        damage += _index_damage(layout, sorted(rows, key=lambda row: row["video_id"]))
-    return Verified(len(rows), sound, len([name for name in there if name not in owners]), tuple(damage))
+            damage.append(Damage(path, str(error)))
+        on_bytes(size)
+    return sorted(rows, key=lambda row: row["video_id"]), damage, sound
 
 
 def _checked(path: Path) -> list[dict]:

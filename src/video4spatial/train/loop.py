@@ -111,6 +111,7 @@ class Trainer:
         self.state = TrainingState(task.model, self.average, self.optimisers)
         self.checkpoints = Checkpointer(self.layout, self.ranks, config.keep_checkpoints)
         self.step, self.elapsed = 0, 0.0
+        self.figures: list[dict[str, float]] = []  # of this process's micro-batches since the last line of the log
         self.losses: list[float] = []
 
     def resume(self, at: int | None = None) -> "Trainer":
@@ -153,13 +154,14 @@ class Trainer:
             stopped = False
             while self.progress < 1 and not stopped:
                 began = time.monotonic()
-                loss, extra = self._one_step()
+                loss, rates = self._one_step()
                 stopped = self._agree(interrupt.requested, time.monotonic() - began)
                 bar.update(row, completed=self.step, description=f"loss {loss:.4f}")
                 if self.step % self.config.log_every == 0:
-                    average = {"loss": sum(self.losses) / len(self.losses), **self._averaged(extra)}
-                    reporter.log(self.step, self.elapsed, average)
+                    average = {"loss": sum(self.losses) / len(self.losses), **self._averaged(_means(self.figures))}
+                    reporter.log(self.step, self.elapsed, average | rates)
                     self.losses.clear()
+                    self.figures.clear()
                 if self.step % self.config.validate_every == 0 or self.progress >= 1:
                     figures = self._validate(reporter, on_validation)
                 if self.step % self.config.checkpoint_every == 0:
@@ -176,11 +178,11 @@ class Trainer:
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-        own, ids, suspects, extras = [], [], [], []
+        own, ids, suspects = [], [], []
         for micro in range(self.micro_batches):
             loss, extra = self.task.loss(self.step, self.progress, micro)
             own.append(loss.item())
-            extras.append(extra)
+            self.figures.append(extra)
             ids += self.task.ids
             suspects += [] if math.isfinite(own[-1]) else self.task.ids
             backward(loss / self.micro_batches, self.ranks)
@@ -196,7 +198,7 @@ class Trainer:
         self.average.update(self.task.model, self.step)
         self.step += 1
         self.losses.append(mean)
-        return mean, {**_means(extras), "learning_rate": rate, "gradient_norm": norm}
+        return mean, {"learning_rate": rate, "gradient_norm": norm}
 
     def _fail(self, what: str, ids: list[str]) -> None:
         """Stop all processes: name the step and the examples, and leave the state before the step beside the run."""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from video4spatial.data.ahead import ReadAhead
 from video4spatial.data.dataset import Batch, ExampleSampler
 from video4spatial.data.latent_videos import LatentVideo, open_stores
-from video4spatial.model.frozen import frozen_folder, frozen_vae, text_parts
+from video4spatial.data.origin import encoded_by
+from video4spatial.model.frozen import frozen_folder, frozen_vae, text_parts, vae_fingerprint
 from video4spatial.schema import InputError
+from video4spatial.storage.artifacts import StoreLayout
 from video4spatial.storage.texts import TextStore
 from video4spatial.train.config import StoreConfig, TransformerRun
 from video4spatial.train.leaks import require_no_leak
@@ -97,11 +100,13 @@ class StoreSource:
         self.config, self.device, self.replicas = config, device, replicas
         self.parts = config.micro_batches(replicas) * replicas
         frozen_folder(config.frozen_parts)  # the export copies it: better known to be missing now than then
-        train, self._judging = split(data)
+        train, judging = split(data)
+        require_vae(data, config.frozen_parts)
         self.sampler = ExampleSampler(train, config.window, config.seed)
+        self._judge = _judge(judging, config) if judging else None
         self._texts = TextStore([*data.roots, *(data.validation or ())])
         if config.window.navigation < 1:
-            self._texts.require(sentence for video in (*train, *self._judging) for sentence in video.sentences)
+            self._texts.require(sentence for video in (*train, *judging) for sentence in video.sentences)
         self.text_dim = self._texts.width
         self.null_text = self.text([""])
         self._ahead: ReadAhead[tuple[int, int], Prepared] = ReadAhead(
@@ -130,12 +135,31 @@ class StoreSource:
             yield step, part
 
     def validation(self) -> ExampleSampler | None:
-        if not self._judging:
-            return None
-        return ExampleSampler(self._judging, self.config.window, seed=self.config.seed + 1)
+        return self._judge
 
     def close(self) -> None:
         self._ahead.close()
+
+
+def _judge(videos: Sequence[LatentVideo], config: TransformerRun) -> ExampleSampler:
+    """Examples to judge the run by, made at its start: what they lack is better known then than later."""
+    try:
+        return ExampleSampler(videos, config.window, seed=config.seed + 1)
+    except InputError as error:
+        raise InputError(f"of what the run is judged by (data.validation, data.held_out): {error}") from None
+
+
+def require_vae(data: StoreConfig, name: str) -> None:
+    """Raise ``InputError`` unless the stores were encoded by the VAE of ``name``, as far as it is written in them which
+    it was: the run's pipeline would decode what it never learnt."""
+    told = {root: written for root in (*data.roots, *(data.validation or ())) if (written := encoded_by(root))}
+    own = vae_fingerprint(frozen_vae(name)) if told else ""
+    for root, written in told.items():
+        if written != own:
+            raise InputError(
+                f"{root} was encoded by another VAE than that of {name}: set vae= to what it was prepared with "
+                f"({StoreLayout(Path(root)).origin}), or prepare it with --model {name}"
+            )
 
 
 def split(data: StoreConfig) -> tuple[Sequence[LatentVideo], Sequence[LatentVideo]]:

@@ -1,12 +1,13 @@
 """An experiment beside the paper: its rows with the paper's values, directions, curves, and what was not run."""
 
+from dataclasses import replace
+
 from video4spatial.evaluate.directions import Direction, tally
 from video4spatial.evaluate.report.blocks import Block, Cell, Heading, Items, Plot, Plots, Point, Table, Text
 from video4spatial.evaluate.report.figures import (
     NONE,
     against_full,
     difference_cell,
-    interval,
     mean_cell,
     number,
 )
@@ -54,7 +55,7 @@ def _rows(measured: Measured, experiment: Experiment) -> Table:
             cells.append(Cell(ours.text, ours.beside, paper=told))
         rows.append([name, *cells])
     return Table(
-        f"{experiment.title}: ours, and the paper's value ({experiment.source})",
+        f"{experiment.title}: ours, and the paper's value in {experiment.source}",
         ["row", *(column.head for column in columns)],
         rows,
         stand_ins(measured, experiment.columns),
@@ -97,15 +98,12 @@ def _curve(measured: Measured, curve: Curve) -> list[Block]:
     plots, rows = [], [[Cell(_x(x))] for x in curve.values]
     for series in curve.series:
         column = measured.shown(series.key)
-        points = [_point(measured, series, place, x) for place, x in enumerate(curve.values)]
+        figures = [_figure(measured, series, place, x) for place, x in enumerate(curve.values)]
+        points = [_point(*of) for of in zip(curve.values, figures, series.paper, strict=True)]
         plots.append(Plot(column.head, curve.label, points, column.digits, column.rate))
-        for cells, point in zip(rows, points, strict=True):
+        for cells, point, figure in zip(rows, points, figures, strict=True):
             paper = "" if point.paper is None else f"paper {number(point.paper, _PAPER_DIGITS)}"
-            if point.mean is None or point.low is None or point.high is None:
-                cells.append(Cell(NONE, paper=paper))
-            else:
-                told = interval(point.low, point.high, column.digits)
-                cells.append(Cell(number(point.mean, column.digits), told, paper=paper))
+            cells.append(replace(mean_cell(figure, column), paper=paper))
     heads = [_series_head(measured, series) for series in curve.series]
     table = Table(f"The figures of the plots, by {curve.label}", [curve.label, *heads], rows)
     return [Plots(plots), table]
@@ -116,11 +114,14 @@ def _series_head(measured: Measured, series: Series) -> str:
     return f"{head} (any of n)" if series.any_of else head
 
 
-def _point(measured: Measured, series: Series, place: int, x: float) -> Point:
+def _figure(measured: Measured, series: Series, place: int, x: float) -> Figure | None:
     figure = measured.of(series.key, series.methods[place])
     if series.any_of and figure is not None:
-        figure = figure.any_of.get(int(x)) or (figure if x == 1 and not figure.any_of else None)
-    paper = series.paper[place]
+        return figure.any_of.get(int(x)) or (figure if x == 1 and not figure.any_of else None)
+    return figure
+
+
+def _point(x: float, figure: Figure | None, paper: float | None) -> Point:
     if figure is None:
         return Point(x, paper=paper)
     return Point(x, figure.mean, figure.low, figure.high, paper)

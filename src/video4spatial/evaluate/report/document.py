@@ -86,11 +86,11 @@ def make_report(
 
 
 def title_of(measured: Measured) -> str:
-    """ "Video-based object grounding (Table 1)", or the benchmark's name; then the folder's."""
+    """ "Table 1, Video-based object grounding", or the benchmark's name; then the folder's."""
     experiment = measured.experiment
     what = f"Benchmark {measured.benchmark.get('name', '')}"
     if experiment is not None:
-        what = f"{experiment.title} ({experiment.source})"
+        what = f"{experiment.source}, {experiment.title}"
     return f"{what}: {measured.name}"
 
 

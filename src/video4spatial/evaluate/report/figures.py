@@ -17,10 +17,10 @@ def interval(low: float, high: float, digits: int, signed: bool = False) -> str:
 
 
 def mean_cell(figure: Figure | None, column: Shown, cases: int | None = None) -> Cell:
-    """A mean, its interval, and of how many cases it is where those are not all ``cases``."""
+    """A mean, its interval, and of how many cases it is where those are not all (``cases``, or all it was asked of)."""
     if figure is None or figure.mean is None or figure.low is None or figure.high is None:
         return Cell(NONE)
-    of = "" if cases is None or figure.of == cases else f" of {figure.of}"
+    of = "" if figure.of == (figure.of + figure.missing if cases is None else cases) else f" of {figure.of}"
     return Cell(number(figure.mean, column.digits), interval(figure.low, figure.high, column.digits) + of)
 
 
