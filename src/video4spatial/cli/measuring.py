@@ -118,6 +118,7 @@ def run_generate(options: argparse.Namespace) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
+    quiet_libraries()
     from video4spatial.evaluate.benchmarks import NAMED
     from video4spatial.evaluate.generated import GeneratedFolder
     from video4spatial.evaluate.metrics import make_metrics
@@ -130,7 +131,6 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from video4spatial.commands.evaluate import MODEL_CARD, evaluate_folder
 
     if named:
-        quiet_libraries()
         from video4spatial.commands.generate import Run, generate
         from video4spatial.commands.loaded import Models
         from video4spatial.evaluate.benchmarks import open_benchmark
