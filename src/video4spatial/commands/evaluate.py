@@ -46,6 +46,8 @@ def evaluate_folder(
 
     ``benchmark`` is the name or folder of the one that the videos answer, where the folder does not hold its manifest.
     """
+    if not folder.root.is_dir():
+        raise InputError(f"{folder.root} is not a folder: give the one that holds a folder of videos for each method")
     if benchmark is None and not folder.benchmark.exists():
         raise InputError(f"{folder.root} has no benchmark.json: say which one its videos answer, --benchmark NAME")
     asked = open_benchmark(benchmark or folder.root, cases=cases, tasks=tasks)
