@@ -132,4 +132,4 @@ def test_mistakes_are_named(curated_store, tmp_path, capfd):
     assert main(["curate", str(curated_store), "--audit", str(tmp_path / "a.html"), "--samples", "0"]) == 2
     assert "samples is 0" in capfd.readouterr().err
     assert main(["curate", str(tmp_path / "nothing"), *TINY_CLIPS]) == 2
-    assert "origin.json does not exist" in capfd.readouterr().err
+    assert "no prepared store" in capfd.readouterr().err

@@ -193,7 +193,7 @@ def test_why_something_was_not_computed_is_counted(tmp_path, tiny_benchmark, tin
     of = found["grounding"]["methods"]["black"]
     assert of["not_computed"] == {"brightness": {"all black": 2}, "broken": {"no weights given": 2}}
     assert found["navigation"]["methods"]["black"]["not_computed"]["broken"] == {"x came out as nan": 2}
-    assert "- black, broken not computed: 2 x no weights given" in markdown(found, metrics)
+    assert "- broken not computed: no weights given (videos: black 2" in markdown(found, metrics)
     with pytest.raises(ValueError, match="two metrics have a column"):
         evaluate(folder, tiny_benchmark, [Brightness(), Brightness()])
     with pytest.raises(InputError, match="it holds black"):

@@ -137,6 +137,18 @@ def test_what_a_store_cannot_offer_is_told(store, tmp_path):
         stored_benchmark("mine", settings(tmp_path))
 
 
+def test_the_file_that_split_writes_says_which_environments(store, tmp_path, capsys):
+    held_out, bench = tmp_path / "held_out.txt", tmp_path / "bench"
+    assert main(["split", str(store), "--held-out", "1", "--out", str(held_out)]) == 0
+    counts = ["--scenes", "1", "--grounding", "1", "--navigation", "1", "--absent", "1", "--navigation-frames", "17"]
+    asked = ["benchmark", str(store), str(bench), *counts, "--environments", str(held_out), "--manifest-only"]
+    assert main(asked) == 0, capsys.readouterr().err
+    (name,) = [line for line in held_out.read_text().splitlines() if not line.startswith("#")]
+    assert {case.scene_id for case in open_benchmark(bench).cases} == {name}
+    assert main(["generate", str(store), "--method", "full", "--out", str(tmp_path / "videos")]) == 2
+    assert f"video4spatial benchmark {store} DIR" in capsys.readouterr().err
+
+
 def test_from_a_store_to_its_table(store, tmp_path, capsys):
     """The command line: the manifest, videos by a baseline, the table."""
     bench, out = tmp_path / "bench", tmp_path / "out"

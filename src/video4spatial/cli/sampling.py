@@ -7,6 +7,7 @@ from video4spatial.cli.command import (
     AddCommand,
     load_pipeline,
     parse_size,
+    quiet_libraries,
     require_writable_answer,
     require_writable_video,
 )
@@ -101,6 +102,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
 def run_ground(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
     require_writable_answer(options.json)
+    quiet_libraries()
     from video4spatial.commands.ask import ground
 
     ground(options, load_pipeline)
@@ -111,6 +113,7 @@ def run_navigate(options: argparse.Namespace) -> None:
     require_writable_answer(options.json)
     if Path(options.path).suffix and not Path(options.path).exists():  # said before a model is loaded
         raise InputError(f"{options.path} does not exist: check the path")
+    quiet_libraries()
     from video4spatial.commands.ask import navigate
 
     navigate(options, load_pipeline)

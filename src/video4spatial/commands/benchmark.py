@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from video4spatial.data.splits import read_split
 from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
 from video4spatial.evaluate.manifest import FILE, Benchmark
 from video4spatial.evaluate.stored_cases import StoredSettings, stored_benchmark
 from video4spatial.evaluate.written import write_benchmark
-from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import StoreLayout
 
 
@@ -32,12 +32,7 @@ def make_benchmark(options: argparse.Namespace, size: tuple[int, int] | None) ->
 
 def of_store(options: argparse.Namespace) -> Benchmark:
     """The benchmark of a prepared and curated store, named after its folder."""
-    chosen = None
-    if options.environments is not None:
-        try:
-            chosen = tuple(Path(options.environments).read_text(encoding="utf-8").split())
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{options.environments} cannot be read ({error}): give a text file, one a line") from None
+    chosen = None if options.environments is None else read_split(options.environments)
     settings = StoredSettings(
         options.benchmark,
         options.scenes,

@@ -52,6 +52,8 @@ def evaluate_folder(
     ``size`` its size if not its own. With more than one of ``workers`` so many processes measure first, a scene at a
     time; they make ``metrics`` anew from their names and ``metric_settings`` (``make_metrics``).
     """
+    if not folder.root.is_dir():
+        raise InputError(f"{folder.root} is not a folder: give the one that holds a folder of videos for each method")
     if benchmark is None and not folder.benchmark.exists():
         raise InputError(f"{folder.root} has no benchmark.json: say which one its videos answer, --benchmark NAME")
     asked = open_benchmark(benchmark or folder.root, size, cases, tasks)

@@ -70,6 +70,8 @@ def read_origin(root: str | Path) -> Origin:
         InputError: it has none, or one that ``prepare`` did not write.
     """
     path = StoreLayout(Path(root)).origin
+    if not path.exists():
+        raise InputError(f"{root} is no prepared store (no {path.name}): make one with `video4spatial prepare`")
     try:
         return Origin.from_json(read_json(path))
     except (KeyError, TypeError, IndexError, ValueError) as error:

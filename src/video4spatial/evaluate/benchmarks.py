@@ -9,7 +9,7 @@ from video4spatial.evaluate.manifest import FILE, Benchmark, Contents
 from video4spatial.evaluate.rooms_cases import TINY, RoomsSettings, rooms_benchmark
 from video4spatial.evaluate.rooms_content import RoomsContents
 from video4spatial.schema import InputError
-from video4spatial.storage.artifacts import read_json
+from video4spatial.storage.artifacts import StoreLayout, read_json
 
 NAMED = {
     "rooms": RoomsSettings(hidden_start=True),
@@ -48,6 +48,8 @@ def open_benchmark(
     else:
         close = get_close_matches(str(spec), NAMED, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
+        if StoreLayout(Path(spec)).origin.is_file():
+            hint = f" It is a prepared store: make a benchmark of it with `video4spatial benchmark {spec} DIR`"
         raise InputError(f"{spec} is neither a folder with {FILE} nor one of {', '.join(NAMED)}.{hint}")
     return benchmark if cases is None and tasks is None else benchmark.select(cases, tasks)
 

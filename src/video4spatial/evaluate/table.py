@@ -149,9 +149,10 @@ def markdown(found: dict[str, Any], metrics: Sequence[Metric], joints: Sequence[
         for method, of in table["methods"].items():
             told = [f"{n} {outcome.replace('_', ' ')}" for outcome, n in of["videos"].items() if outcome != "ok"]
             lines += [f"- {method}: {', '.join(told)}"] if told else []
-            for metric, reasons in of["not_computed"].items():
-                lines += [f"- {method}, {metric} not computed: {n} x {reason}" for reason, n in reasons.items()]
+        lines += _not_computed(table["methods"])
         for name, columns in column_groups(metrics, joints, task).items():
+            if not _has_values(table["methods"], columns):
+                continue
             lines += ["", "| method | " + " | ".join(_title(column) for column in columns) + " |"]
             lines.append("|---" * (len(columns) + 1) + "|")
             for row, entries in [*_shown(table["methods"]), *table["differences"].items()]:
@@ -162,6 +163,20 @@ def markdown(found: dict[str, Any], metrics: Sequence[Metric], joints: Sequence[
                 lines += ["", f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items())]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _not_computed(methods: dict[str, Any]) -> list[str]:
+    """A line for each metric and reason, with the methods it is true of."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for method, of in methods.items():
+        for metric, reasons in of["not_computed"].items():
+            for reason, n in reasons.items():
+                found.setdefault((metric, reason), []).append(f"{method} {n}")
+    return [f"- {metric} not computed: {reason} (videos: {', '.join(of)})" for (metric, reason), of in found.items()]
+
+
+def _has_values(methods: dict[str, Any], columns: Sequence[Column]) -> bool:
+    return any(of["columns"][column.key]["mean"] is not None for of in methods.values() for column in columns)
 
 
 def _shown(methods: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -136,6 +136,7 @@ p { margin: .5rem 0; max-width: 62rem; }
   background: var(--card); max-width: 100%; width: fit-content; }
 .scroll:focus-visible { outline: 2px solid var(--bar); outline-offset: 2px; }
 caption { text-align: left; padding: .55rem .8rem; font-weight: 600; }
+@media (max-width: 40rem) { caption { position: sticky; left: 0; width: calc(100vw - 3rem); box-sizing: border-box; } }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem; border-top: 1px solid var(--line);
   overflow-wrap: normal; font-variant-numeric: tabular-nums; }
 thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; min-width: 6.5rem; }
