@@ -178,6 +178,10 @@ def test_an_external_systems_videos_are_measured(tmp_path, capsys):
     ground = tables["grounding"]["methods"]["my-system"]
     assert ground["not_computed"]["box"] == {"the video has no box tail": 1}
     assert "missing" in capsys.readouterr().out
+    for video in (mine / "my-system").glob("*.mp4"):  # names that are no case's: nothing is left to measure
+        video.rename(video.with_stem(f"my-{video.stem}"))
+    assert main(["evaluate", str(mine), "--benchmark", str(bench)]) == 2
+    assert "none of the 3 videos" in capsys.readouterr().err
 
 
 def test_a_model_trained_anew_is_another_model(run, tmp_path, pipeline_folder):

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from video4spatial import __version__
 from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
-from video4spatial.evaluate.generated import GeneratedFolder
+from video4spatial.evaluate.generated import GeneratedFolder, Outcome
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Column, Metric
 from video4spatial.evaluate.metrics import JOINTS
@@ -48,6 +49,8 @@ def evaluate_folder(
 ) -> dict[str, Any]:
     """Measure what is missing, write ``results.json``, ``results.md`` and the sheets, print the tables.
 
+    Raises ``InputError``, after that, if no video at all could be measured.
+
     ``benchmark`` is the name or folder of the one that the videos answer, where the folder does not hold its manifest,
     ``size`` its size if not its own. With more than one of ``workers`` so many processes measure first, a scene at a
     time; they make ``metrics`` anew from their names and ``metric_settings`` (``make_metrics``).
@@ -74,6 +77,13 @@ def evaluate_folder(
         temporary.write_text(markdown(results["tables"], metrics, JOINTS), encoding="utf-8")
     write_sheets(folder, asked, open_contents(asked), list(evaluation.infos))
     print(folder.table.read_text(encoding="utf-8"))
+    if not any(row.outcome is Outcome.OK for row in rows):
+        counts = Counter(row.outcome.value.replace("_", " ") for row in rows)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+        raise InputError(
+            f"none of the {len(rows)} videos in {folder.root} could be measured ({told}): check their names, sizes "
+            "and lengths against docs/evaluation-benchmarks.md"
+        )
     return results
 
 
