@@ -209,7 +209,7 @@ def test_few_frames_are_in_memory(seen, codec):
         (("rooms", "0:1", "s", "--device", "tpu"), "--device is 'tpu': choose auto, cpu or cuda"),
         (("rooms", "0:1", "s", "--only", "nowhere.txt"), "nowhere.txt does not exist"),
         (("rooms", "0:1", "s", "--repair"), "--repair removes what --verify finds: give both"),
-        (("rooms", "0:1", "s", "--verify"), "s/origin.json does not exist"),
+        (("rooms", "0:1", "s", "--verify"), "s is no prepared store (no origin.json): make one with"),
     ],
 )
 def test_mistakes_are_named(tmp_path, prepare, capfd, monkeypatch, arguments, told):

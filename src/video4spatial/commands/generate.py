@@ -57,6 +57,8 @@ def generate(run: Run) -> int:
     if run.repeats < 1 or run.seed < 0:
         raise InputError(f"repeats is {run.repeats}, seed is {run.seed}: give at least 1, and a seed from 0 up")
     cases = run.benchmark.shard(*run.shard)
+    if any(method.needs == "model" for method in methods.values()):
+        run.models.require_size(run.benchmark.width, run.benchmark.height)
     claim(run.folder, run.benchmark)
     for folder, method in methods.items():
         _claim_method(run, folder, method)

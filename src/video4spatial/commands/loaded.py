@@ -78,15 +78,20 @@ class Models:
         """Of the model's grounding clips."""
         return int(self.pipeline.config.tail_frames)
 
+    def require_size(self, width: int, height: int) -> None:
+        """Raise ``InputError`` unless this is what the model makes."""
+        config = self.pipeline.config
+        if (width, height) != (config.width, config.height):
+            made = f"{config.width}x{config.height}"
+            raise InputError(
+                f"the benchmark is {width}x{height}, and the model makes {made}: give --size {made}, or another --model"
+            )
+
     def scene(self, content: CaseContent) -> EncodedScene:
         """The case's context, encoded once a scene, with the case's own first frame."""
         name = content.context_id
         if self._encoded is None or self._encoded[0] != name:
-            config = self.pipeline.config
-            width, height = content.first_frame.shape[1], content.first_frame.shape[0]
-            if (width, height) != (config.width, config.height):
-                size = f"{width}x{height}, and the model makes {config.width}x{config.height}"
-                raise InputError(f"the benchmark is {size}: give --size, or another --model")
+            self.require_size(content.first_frame.shape[1], content.first_frame.shape[0])
             self._encoded = (name, self.pipeline.encode_context(content.context))
         first = self.pipeline.codec.encode_images(content.first_frame[None])
         return replace(self._encoded[1], first=first, first_frame=content.first_frame)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from video4spatial.schema import InputError, require_4k_plus_1, require_size
 SOME_BAD = 3  # exit code: the run went through, but not all of it is sound
 PAPER_SIZE = (416, 256)
 _NAMES_SHOWN = 5
+_TOLD_EVERY = 60.0  # seconds, where there is no terminal to draw a bar on
 _PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}  # as print would
 
 
@@ -158,7 +160,7 @@ def _bar(what: str, total: int | None = None) -> Iterator[tuple[Progress, Any]]:
 
 
 def _with_progress(work: Work, chosen: Chosen, runner: Runner, strict: bool) -> Summary:
-    finished = 0
+    finished, last = 0, time.monotonic()
     with _bar("scenes", len(chosen.units)) as (bar, row):
 
         def begun(there: int, missing: int) -> None:
@@ -170,9 +172,13 @@ def _with_progress(work: Work, chosen: Chosen, runner: Runner, strict: bool) -> 
             bar.update(row, frames=finished + frames)
 
         def reported(report: UnitReport) -> None:
-            nonlocal finished
+            nonlocal finished, last
             finished += report.frames
             bar.update(row, advance=1, frames=finished)
+            if bar.disable and time.monotonic() - last >= _TOLD_EVERY:  # no bar in a log file
+                last, told = time.monotonic(), bar.tasks[0]
+                speed = f"{finished / told.elapsed:.1f} frames/s" if told.elapsed else ""
+                print(f"{told.completed:.0f} of {told.total:.0f} scenes, {speed}", file=sys.stderr, flush=True)
             if report.reason is not None:
                 bar.console.print(
                     f"bad: {report.unit_id}: {report.reason}", markup=False, highlight=False, soft_wrap=True
