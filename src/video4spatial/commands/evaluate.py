@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from video4spatial import __version__
+from video4spatial.commands.progress import counting_bar
 from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
 from video4spatial.evaluate.generated import GeneratedFolder, Outcome
 from video4spatial.evaluate.manifest import Benchmark
@@ -61,8 +59,7 @@ def evaluate_folder(
         raise InputError(f"{folder.root} has no benchmark.json: say which one its videos answer, --benchmark NAME")
     asked = open_benchmark(benchmark or folder.root, size, cases, tasks)
     evaluation = Evaluation(folder, asked, open_contents(asked), metrics, JOINTS, methods)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+    with counting_bar(disable=not progress) as bar:
         if workers != 1:
             shared = bar.add_task(f"measuring, {workers} processes", total=evaluation.videos)
             names = [metric.name for metric in metrics]

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from video4spatial.commands.loaded import Models
 from video4spatial.commands.methods import Method, method_of
+from video4spatial.commands.progress import counting_bar
 from video4spatial.evaluate.benchmarks import open_contents
 from video4spatial.evaluate.cases import Case, CaseContent
 from video4spatial.evaluate.generated import GeneratedFolder
@@ -72,8 +71,7 @@ def generate(run: Run) -> int:
         for case in cases
     }
     left, made = [case for case in cases if missing[case.case_id]], 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not run.progress) as bar:
+    with counting_bar(disable=not run.progress) as bar:
         work = bar.add_task("videos", total=sum(map(len, missing.values())))
         for content in open_contents(run.benchmark).of(left):
             for folder, repeat in missing[content.case.case_id]:
