@@ -22,6 +22,7 @@ def add_commands(command: AddCommand) -> None:
     ground.add_argument("--scene", metavar="TEXT", help="what the place is, for example 'a bedroom with two windows'")
     ground.add_argument("--json", metavar="FILE", help="write the answer (box, frame, confidence) here as well")
     add_sampling_options(ground)
+    add_verifying_options(ground, judges=True)
 
     navigate = command("navigate", run_navigate, "Follow a camera path through the place.")
     navigate.add_argument("context", metavar="CONTEXT", help="walk-through video (or folder of images)")
@@ -37,6 +38,7 @@ def add_commands(command: AddCommand) -> None:
     navigate.add_argument("--fov", type=float, help="horizontal field of view in degrees, for paths that give none")
     navigate.add_argument("--json", metavar="FILE", help="write the settings here as well")
     add_sampling_options(navigate)
+    add_verifying_options(navigate, judges=False)
 
     command("modes", run_modes, "List the faster modes of ground and navigate, and what each changes.")
 
@@ -99,9 +101,37 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verifying_options(parser: argparse.ArgumentParser, judges: bool) -> None:
+    """Best of N, and what clips are checked with."""
+    group = parser.add_argument_group("best of N (docs/best-of.md)")
+    group.add_argument("--best-of", type=int, metavar="N", help="try N seeds from --seed on, check each, keep the best")
+    group.add_argument("--stop-at-first", action="store_true", help="make no more once one passed the checks")
+    group.add_argument("--keep-all", metavar="DIR", help="write every seed's clip and scores here")
+    parser.set_defaults(judge=None, judge_model=None, judge_cache=None)
+    if judges:
+        group.add_argument(
+            "--judge",
+            metavar="rooms|URL|none",
+            help="who looks whether the target is there: rooms' detector, or a VLM behind an OpenAI-compatible server; "
+            "default: rooms for a model that knows rooms' words only, else none",
+        )
+        group.add_argument(
+            "--judge-model", default="Qwen/Qwen3-VL-8B-Instruct", metavar="NAME", help="the VLM; default %(default)s"
+        )
+        group.add_argument("--judge-cache", metavar="FILE", help="keep the VLM's answers here, for the next time")
+    group.add_argument(
+        "--reconstructor",
+        metavar="WAY",
+        help="compare the clip's geometry and camera with the place: rooms=SEED[:DIFFICULTY] (a room of `video4spatial "
+        "rooms`), or the walk-through's own by colmap (320 pixels wide or more), vggt=WEIGHTS, "
+        "depth-anything-3=WEIGHTS",
+    )
+
+
 def run_ground(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
     require_writable_answer(options.json)
+    _require_candidates(options)
     quiet_libraries()
     from video4spatial.commands.ask import ground
 
@@ -111,12 +141,24 @@ def run_ground(options: argparse.Namespace) -> None:
 def run_navigate(options: argparse.Namespace) -> None:
     require_writable_video(options.out)
     require_writable_answer(options.json)
+    _require_candidates(options)
     if Path(options.path).suffix and not Path(options.path).exists():  # said before a model is loaded
         raise InputError(f"{options.path} does not exist: check the path")
     quiet_libraries()
     from video4spatial.commands.ask import navigate
 
     navigate(options, load_pipeline)
+
+
+def _require_candidates(options: argparse.Namespace) -> None:
+    """Options of best-of-N without it say nothing: refuse them before a model is loaded."""
+    if options.best_of is None and (options.stop_at_first or options.keep_all):
+        option = "--stop-at-first" if options.stop_at_first else "--keep-all"
+        raise InputError(f"{option} belongs to --best-of N: give it too")
+    if options.best_of is not None and options.best_of < 1:
+        raise InputError(f"--best-of is {options.best_of}: give at least 1")
+    if options.stop_at_first and options.command == "navigate" and options.reconstructor is None:
+        raise InputError("--stop-at-first needs --reconstructor here: nothing else tells whether a path was followed")
 
 
 def run_modes(options: argparse.Namespace) -> None:

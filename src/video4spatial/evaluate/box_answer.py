@@ -4,12 +4,12 @@ from typing import Any
 
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
+from video4spatial.evaluate.judge import centred
 from video4spatial.evaluate.marked import Outcome, RoomLabels, box_colour
 from video4spatial.evaluate.metric import Column, Score, Value
 from video4spatial.evaluate.outcome import NotComputed
-from video4spatial.geometry.boxes import centre_rule, read_box_tail
+from video4spatial.geometry.boxes import read_box_tail
 
-_CENTRAL = 0.6  # SPEC, Instruction Following
 _GROUNDING: tuple[Task, ...] = ("grounding",)
 
 
@@ -56,7 +56,7 @@ class BoxAnswer:
         if box is None:
             return Score(values, notes)
         held = video.moving[-1]
-        values["box_centred"] = centre_rule(box, held.shape[1], held.shape[0], _CENTRAL)
+        values["box_centred"] = centred(box, held.shape[1], held.shape[0])
         if content.room is None:
             return Score(values, notes | {"right": "not computed: only rooms have labels for every view"})
         if self._labels is None or self._labels.content is not content:

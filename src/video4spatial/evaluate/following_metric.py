@@ -1,17 +1,16 @@
 """Instruction Following as a metric of an evaluation (the question and its answers: ``judge``)."""
 
-import os
 from functools import cached_property
 from typing import Any
 
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
-from video4spatial.evaluate.judge import UNJUDGED, Judge, JudgedClip
+from video4spatial.evaluate.judge import Judge, JudgedClip
+from video4spatial.evaluate.judges import JUDGES, open_judge
 from video4spatial.evaluate.metric import Column, Score, Value
 from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.schema import InputError
 
-JUDGES = ("rooms", "server", "local")
 _GROUNDING: tuple[Task, ...] = ("grounding",)
 _ABSENT: tuple[Task, ...] = ("absent",)
 
@@ -58,24 +57,7 @@ class InstructionFollowing:
     @cached_property
     def judge(self) -> Judge:
         """Opened when the first video is judged."""
-        if self.which == "rooms":
-            from video4spatial.evaluate.rooms_judge import RoomsJudge
-
-            return RoomsJudge()
-        from video4spatial.evaluate.vlm_judge import VLMJudge
-        from video4spatial.vlm.asking import Asker
-        from video4spatial.vlm.cache import AnswerCache
-
-        assert self.model is not None
-        if self.server is None:
-            from video4spatial.vlm.local import LocalVLM
-
-            vlm: Any = LocalVLM(self.model, device=self.device)
-        else:
-            from video4spatial.vlm.server import ServerVLM
-
-            vlm = ServerVLM(self.model, self.server, os.environ.get("OPENAI_API_KEY", "EMPTY"))
-        return VLMJudge(Asker(vlm, AnswerCache(self.cache)))
+        return open_judge(self.which, self.server, self.model, self.cache, self.device)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -84,13 +66,14 @@ class InstructionFollowing:
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
         clip = JudgedClip(video.frames, content.case.target, video.tail_frames)
         (verdict,) = self.judge.verdicts([clip])
-        if verdict.outcome in UNJUDGED:
+        followed = verdict.followed
+        if followed is None:
             return NotComputed(f"{verdict.outcome}: {verdict.reason}", keep=False)
         values: dict[str, Value] = {column.key: None for column in self.columns}
         if content.case.task == "absent":
-            values |= {"false_shown": verdict.found, "false_followed": verdict.success}
+            values |= {"false_shown": verdict.found, "false_followed": followed}
         else:
-            values |= {"if": verdict.success, "shown": verdict.found}
+            values |= {"if": followed, "shown": verdict.found}
         notes: dict[str, Any] = {"outcome": str(verdict.outcome)}
         if verdict.box is not None:
             corners = (verdict.box.x0, verdict.box.y0, verdict.box.x1, verdict.box.y1)

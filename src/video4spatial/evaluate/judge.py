@@ -34,6 +34,11 @@ UNJUDGED = frozenset((Answer.REJECTED, Answer.UNAVAILABLE))
 """Outcomes that say nothing about the video: they count as failures too, but a rate with many of them is not one."""
 
 
+def centred(box: Box, width: int, height: int, tolerance: float = TOLERANCE) -> bool:
+    """``|b_x - c_x| <= 0.6 c_x`` and ``|b_y - c_y| <= 0.6 c_y``, whoever drew or saw the box."""
+    return centre_rule(box, width, height, tolerance)
+
+
 @dataclass(frozen=True, eq=False)
 class JudgedClip:
     """A generated video, what its instruction asked for ("the red armchair"), and the frames of its box tail (0: none).
@@ -99,7 +104,7 @@ class Verdict:
         """The verdict of a judge that sees the target in ``box`` of a ``width`` x ``height`` frame, or nowhere."""
         if box is None:
             return cls(Answer.ANSWERED, raw=raw)
-        return cls(Answer.ANSWERED, True, box, centre_rule(box, width, height, tolerance), raw)
+        return cls(Answer.ANSWERED, True, box, centred(box, width, height, tolerance), raw)
 
     @classmethod
     def unusable(cls, reason: str) -> "Verdict":
@@ -110,6 +115,12 @@ class Verdict:
     def success(self) -> bool:
         """The target is there, and centred."""
         return self.found and self.centred
+
+    @property
+    def followed(self) -> bool | None:
+        """``success``, and None where the judge could not be asked: the figure whose mean is IF, of which a table's
+        any-of-n (``repeats``) is made, and by which best-of-N chooses."""
+        return None if self.outcome in UNJUDGED else self.success
 
 
 @runtime_checkable

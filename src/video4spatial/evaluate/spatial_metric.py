@@ -10,11 +10,11 @@ from video4spatial.evaluate.generated import Video
 from video4spatial.evaluate.metric import Column, Score, Value
 from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.reconstruct import Reconstructor
+from video4spatial.evaluate.reconstructors import FEED_FORWARD, RECONSTRUCTORS, open_reconstructor
 from video4spatial.evaluate.spatial import POINTS_A_FRAME, SceneCloud, spatial_distance
 from video4spatial.schema import InputError
 from video4spatial.storage.digest import content_digest
 
-RECONSTRUCTORS = ("auto", "rooms", "colmap", "vggt", "depth-anything-3")
 _VIDEOS: tuple[Task, ...] = ("grounding", "navigation")
 _NAVIGATION: tuple[Task, ...] = ("navigation",)
 
@@ -42,9 +42,10 @@ class SpatialMetric:
     )
 
     def __init__(self, reconstructor: str = "auto", weights: str | None = None, device: str = "cuda") -> None:
-        if reconstructor not in RECONSTRUCTORS:
-            raise InputError(f"spatial.reconstructor is {reconstructor!r}: use one of {', '.join(RECONSTRUCTORS)}")
-        if reconstructor in ("vggt", "depth-anything-3") and weights is None:
+        known = ("auto", *RECONSTRUCTORS)
+        if reconstructor not in known:
+            raise InputError(f"spatial.reconstructor is {reconstructor!r}: use one of {', '.join(known)}")
+        if reconstructor in FEED_FORWARD and weights is None:
             raise InputError(f"spatial.reconstructor={reconstructor} needs --set spatial.weights=FOLDER")
         self.which, self.weights, self.device = reconstructor, weights, device
         self._scene: tuple[str, SceneCloud, Reconstructor] | None = None
@@ -86,23 +87,13 @@ class SpatialMetric:
         which = self.which
         if which == "auto":
             which = "colmap" if content.room is None else "rooms"
-        if which == "rooms":
-            if content.room is None:
-                raise InputError("spatial.reconstructor=rooms is for rooms: use colmap, vggt or depth-anything-3")
-            from video4spatial.evaluate.rooms_reconstructor import RoomsReconstructor
-
-            return RoomsReconstructor(content.room)
-        if which == "colmap":
-            from video4spatial.evaluate.colmap import ColmapReconstructor
-
-            return ColmapReconstructor()
-        return self._feed_forward
+        if which == "rooms" and content.room is None:
+            raise InputError("spatial.reconstructor=rooms is for rooms: use colmap, vggt or depth-anything-3")
+        if which in FEED_FORWARD:
+            return self._feed_forward
+        return open_reconstructor(which, room=content.room)
 
     @cached_property
     def _feed_forward(self) -> Reconstructor:
         """VGGT or Depth Anything 3, loaded once."""
-        from video4spatial.evaluate.feed_forward import depth_anything_3, vggt
-
-        load = vggt if self.which == "vggt" else depth_anything_3
-        assert self.weights is not None
-        return load(Path(self.weights), self.device)
+        return open_reconstructor(self.which, self.weights, self.device)

@@ -209,6 +209,50 @@ class StoreLayout:
 
 
 @dataclass(frozen=True)
+class CandidatesLayout:
+    """Names inside the folder that keeps every clip of best-of-N."""
+
+    root: Path
+
+    def video(self, seed: int) -> Path:
+        return self.root / f"seed-{seed:06d}.mp4"
+
+    def answer(self, seed: int) -> Path:
+        return self.root / f"seed-{seed:06d}.json"
+
+
+@dataclass(frozen=True)
+class PathExportLayout:
+    """Names inside the folder of an exported camera path: each path in every format, and what the clip shows."""
+
+    root: Path
+
+    def path(self, which: str, format: str) -> Path:
+        """``which``: "asked" or "recovered"."""
+        return self.root / which / EXPORTED_PATHS[format]
+
+    @property
+    def points(self) -> Path:
+        return self.root / "recovered" / "points.ply"
+
+    @property
+    def summary(self) -> Path:
+        """Which paths there are, their scale and frames of reference."""
+        return self.root / "path.json"
+
+
+EXPORTED_PATHS = {
+    "nerfstudio": "transforms.json",
+    "colmap": "colmap",
+    "tum": "path.tum",
+    "ros-yaml": "path.ros.yaml",
+    "ros-json": "path.ros.json",
+    "waypoints-csv": "waypoints.csv",
+}
+"""Formats of ``geometry.formats`` that an export writes, and the name of each."""
+
+
+@dataclass(frozen=True)
 class RunLayout:
     """Names inside the folder of a training run."""
 
