@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from video4spatial.geometry.formats import colmap, nerfstudio, realestate10k, tum, waypoints
+from video4spatial.geometry.formats import colmap, nerfstudio, realestate10k, ros, tum, waypoints
 from video4spatial.geometry.formats.text import camera_path, lines_of, read_json_text
 from video4spatial.geometry.paths import Waypoint, interpolate, resample
 from video4spatial.schema import CameraPath, InputError, Intrinsics
 
-FORMATS: tuple[str, ...] = ("waypoints-csv", "waypoints-json", "nerfstudio", "colmap", "tum", "realestate10k")
+FORMATS: tuple[str, ...] = ("waypoints-csv", "waypoints-json", "nerfstudio", "colmap", "tum", "realestate10k", "ros-yaml", "ros-json")
 _WAYPOINTS = ("waypoints-csv", "waypoints-json")
 _NAMED = ("colmap", "nerfstudio")
 
@@ -25,7 +25,10 @@ def detect_format(path: str | Path) -> str:
         return "waypoints-csv"
     if path.suffix.lower() == ".json":
         content = read_json_text(path)
-        return "nerfstudio" if isinstance(content, dict) and "frames" in content else "waypoints-json"
+        keys = content.keys() if isinstance(content, dict) else ()
+        return "nerfstudio" if "frames" in keys else "ros-json" if "poses" in keys else "waypoints-json"
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return "ros-yaml"
     columns = [len(line.words) for line in lines_of(path)[:2]]
     if 19 in columns:
         return "realestate10k"
@@ -53,7 +56,7 @@ def load_path(
     if format == "colmap":
         loaded = colmap.read(path)
     else:
-        loaded = {"nerfstudio": nerfstudio, "tum": tum, "realestate10k": realestate10k}[format].read(path, intrinsics)
+        loaded = _READ_POSES[format](path, intrinsics)
     return loaded if frames is None else CameraPath(resample(loaded.c2w, frames), loaded.intrinsics)
 
 
@@ -73,22 +76,27 @@ def load_waypoints(path: str | Path, format: str | None = None) -> list[Waypoint
     return _READ_WAYPOINTS[format](path)
 
 
-def save_path(path: str | Path, camera: CameraPath, format: str | None = None) -> None:
-    """Write ``camera`` as ``format``, or as the name says: .csv, .tum, transforms*.json, other .json (waypoints), no
-    suffix (a COLMAP folder). ``.txt`` is ambiguous and needs ``format``. The whole file is written or none of it.
+def save_path(path: str | Path, camera: CameraPath, format: str | None = None, fps: float | None = None) -> None:
+    """Write ``camera`` as ``format``, or as the name says: .csv, .tum, transforms*.json, .ros.json, other .json
+    (waypoints), .yaml (ROS), no suffix (a COLMAP folder). ``.txt`` is ambiguous and needs ``format``. The whole file is
+    written or none of it. ``fps`` gives the formats with a clock (TUM, ROS) seconds; without it they count frames.
     """
     path = Path(path)
     format = _known(format) or _format_of_name(path)
     if format in _WAYPOINTS:
         write = waypoints.write_csv if format == "waypoints-csv" else waypoints.write_json
         write(path, [Waypoint.from_pose(c2w) for c2w in camera.c2w])
+    elif format in _CLOCKED:
+        _CLOCKED[format](path, camera, fps)
     else:
-        {"nerfstudio": nerfstudio, "colmap": colmap, "tum": tum, "realestate10k": realestate10k}[format].write(
-            path, camera
-        )
+        {"nerfstudio": nerfstudio, "colmap": colmap, "realestate10k": realestate10k}[format].write(path, camera)
 
 
 _READ_WAYPOINTS = {"waypoints-csv": waypoints.read_csv, "waypoints-json": waypoints.read_json}
+
+_READ_POSES = {"nerfstudio": nerfstudio.read, "tum": tum.read, "realestate10k": realestate10k.read}
+_READ_POSES |= {"ros-yaml": ros.read_yaml, "ros-json": ros.read_json}
+_CLOCKED = {"tum": tum.write, "ros-yaml": ros.write_yaml, "ros-json": ros.write_json}
 
 
 def _known(format: str | None) -> str | None:
@@ -100,8 +108,9 @@ def _known(format: str | None) -> str | None:
 def _format_of_name(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return "nerfstudio" if path.name.startswith("transforms") else "waypoints-json"
-    names = {".csv": "waypoints-csv", ".tum": "tum", "": "colmap"}
+        ros_json = path.name.lower().endswith(".ros.json")
+        return "nerfstudio" if path.name.startswith("transforms") else "ros-json" if ros_json else "waypoints-json"
+    names = {".csv": "waypoints-csv", ".tum": "tum", "": "colmap", ".yaml": "ros-yaml", ".yml": "ros-yaml"}
     if suffix not in names:
         raise InputError(f"{path}: the name does not tell the camera path format: name one of {', '.join(FORMATS)}")
     return names[suffix]

@@ -33,10 +33,11 @@ def read(path: Path, intrinsics: Intrinsics | None) -> CameraPath:
     return camera_path(path, poses, intrinsics)
 
 
-def write(path: Path, camera: CameraPath) -> None:
-    """One pose a line; the timestamp is the frame's number, since a camera path has no clock."""
-    rows = ["# timestamp tx ty tz qx qy qz qw (camera-to-world; timestamp = frame number)"]
+def write(path: Path, camera: CameraPath, fps: float | None = None) -> None:
+    """One pose a line; the timestamp is in seconds where ``fps`` is given, else the frame's number."""
+    clock = "frame number" if fps is None else "seconds"
+    rows = [f"# timestamp tx ty tz qx qy qz qw (camera-to-world; timestamp = {clock})"]
     for index, c2w in enumerate(camera.c2w.astype(np.float64)):
         w, x, y, z = quaternion_wxyz(c2w[:3, :3])
-        rows.append(numbers([float(index), *c2w[:3, 3].tolist(), x, y, z, w]))
+        rows.append(numbers([index / (1.0 if fps is None else fps), *c2w[:3, 3].tolist(), x, y, z, w]))
     write_text(path, "\n".join(rows) + "\n")
