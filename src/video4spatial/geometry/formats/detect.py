@@ -7,7 +7,16 @@ from video4spatial.geometry.formats.text import camera_path, lines_of, read_json
 from video4spatial.geometry.paths import Waypoint, interpolate, resample
 from video4spatial.schema import CameraPath, InputError, Intrinsics
 
-FORMATS: tuple[str, ...] = ("waypoints-csv", "waypoints-json", "nerfstudio", "colmap", "tum", "realestate10k", "ros-yaml", "ros-json")
+FORMATS: tuple[str, ...] = (
+    "waypoints-csv",
+    "waypoints-json",
+    "nerfstudio",
+    "colmap",
+    "tum",
+    "realestate10k",
+    "ros-yaml",
+    "ros-json",
+)
 _WAYPOINTS = ("waypoints-csv", "waypoints-json")
 _NAMED = ("colmap", "nerfstudio")
 

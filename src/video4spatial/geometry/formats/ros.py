@@ -165,7 +165,9 @@ def _lens(path: Path, info: object) -> Intrinsics | None:
     k = info.get("k") if isinstance(info, dict) else None
     if not isinstance(info, dict) or not isinstance(k, list) or len(k) != 9:
         raise InputError(f"{path}: camera_info holds width, height and the nine numbers k of the camera matrix")
-    fx, cx, fy, cy = _numbers(dict(zip("abcd", (k[0], k[2], k[4], k[5]), strict=True)), "abcd", f"{path}, camera_info.k")
+    fx, cx, fy, cy = _numbers(
+        dict(zip("abcd", (k[0], k[2], k[4], k[5]), strict=True)), "abcd", f"{path}, camera_info.k"
+    )
     width, height = info.get("width"), info.get("height")
     if type(width) is not int or type(height) is not int:
         raise InputError(f"{path}: camera_info's width and height are whole numbers of pixels")
