@@ -3,9 +3,9 @@
     python benchmarks/best_of.py --cases 24 --seeds 4 --out benchmarks/results/best_of.json
 
 Chosen by what a user without the truth has (no reconstructor): in grounding the red box and the rooms detector, in
-navigation the plane-sweep consistency. Judged by what only the room knows: the labels of what the box marks and whether
-the target is in the centre of the view that the last frame shows, SD, the recovered camera, PSNR. "one" is the mean over
-the N seeds, "best" the one that best-of-N keeps, "oracle" what a chooser that knew the score would reach.
+navigation the plane-sweep consistency. Judged by what only the room knows: the labels of what the box marks, whether
+the target is in the centre of the view that the last frame shows, SD, the recovered camera, PSNR. "one" is the mean
+over the N seeds, "best" the one that best-of-N keeps, "oracle" what a chooser that knew the score would reach.
 `--calibrate` also measures the consistency of true videos with their own path, and with wrong ones.
 """
 
@@ -51,7 +51,8 @@ def of_truth(content: CaseContent, frames: np.ndarray, tail: int, labels: RoomLa
     made = open_reconstructor("rooms", room=content.room)(moving, anchors)
     told: dict[str, float | None] = {"SD (m)": spatial_distance(made, anchors, cloud).distance}
     if labels is None:
-        assert content.path is not None and content.truth is not None
+        assert content.path is not None
+        assert content.truth is not None
         camera = measure_following(made, anchors, cloud, content.path.c2w)
         told |= {"camera (degrees)": camera.degrees, "camera (m)": camera.metres}
         return told | {"PSNR (dB)": psnr(frames, content.truth.frames)}
@@ -120,7 +121,9 @@ def calibrate(contents: list[CaseContent]) -> dict[str, Any]:
     for number, content in enumerate(contents):
         path, truth = content.path, content.truth
         other = contents[(number + 1) % len(contents)].path
-        assert path is not None and truth is not None and other is not None
+        assert path is not None
+        assert truth is not None
+        assert other is not None
         mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
         first = Clip(content.first_frame[None], content.fps)
         pairs = {

@@ -29,7 +29,7 @@ def add_commands(command: AddCommand) -> None:
     navigate.add_argument(
         "path",
         metavar="PATH|PRESET",
-        help="waypoints (.csv, .json), transforms.json, COLMAP, TUM, RealEstate10K; or "
+        help="waypoints (.csv, .json), transforms.json, COLMAP, TUM, RealEstate10K, ROS (.yaml, .json); or "
         "turn-left, turn-right, orbit, forward, backward, look-around, 360, still",
     )
     navigate.add_argument("--format", help="the path file's format, where its name does not tell")
@@ -126,6 +126,12 @@ def add_verifying_options(parser: argparse.ArgumentParser, judges: bool) -> None
         "rooms`), or the walk-through's own by colmap (320 pixels wide or more), vggt=WEIGHTS, "
         "depth-anything-3=WEIGHTS",
     )
+    what = "the path that the clip shows" if judges else "the asked path, and the one that the clip shows"
+    parser.add_argument(
+        "--export-path",
+        metavar="DIR",
+        help=f"write {what} (with --reconstructor): transforms.json, COLMAP, TUM, ROS, waypoints, points as .ply",
+    )
 
 
 def run_ground(options: argparse.Namespace) -> None:
@@ -157,6 +163,12 @@ def _require_candidates(options: argparse.Namespace) -> None:
         raise InputError(f"{option} belongs to --best-of N: give it too")
     if options.best_of is not None and options.best_of < 1:
         raise InputError(f"--best-of is {options.best_of}: give at least 1")
+    if options.export_path is not None and Path(options.export_path).is_file():
+        raise InputError(f"--export-path is {options.export_path}, which is a file: name a folder")
+    if options.export_path is not None and options.command == "ground" and options.reconstructor is None:
+        raise InputError(
+            "--export-path needs --reconstructor here: no camera path was asked for, so it must be recovered"
+        )
     if options.stop_at_first and options.command == "navigate" and options.reconstructor is None:
         raise InputError("--stop-at-first needs --reconstructor here: nothing else tells whether a path was followed")
 

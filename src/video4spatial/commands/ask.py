@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from video4spatial.commands.best_of import BestOf, Candidate, best_of, print_best_of
+from video4spatial.commands.path_export import Exported, export_paths
 from video4spatial.commands.plan import warn_before
 from video4spatial.commands.progress import encoding_progress
 from video4spatial.commands.verifier import verifier_for
+from video4spatial.evaluate.outcome import NotComputed
+from video4spatial.evaluate.verify import NO_SCENE
 from video4spatial.geometry.formats import load_path
 from video4spatial.geometry.paths import preset
 from video4spatial.sample.modes import Sampling, choose
@@ -31,10 +34,22 @@ class Answer:
     path: CameraPath | None = None
 
     def save(self, options: argparse.Namespace) -> None:
-        """Write the clip, and the answer if a file is named for it."""
+        """Write the clip, and the answer and the camera paths if a place is named for them."""
         self.result.save(options.out)
         if options.json:
             (self.best or self.result).save_json(options.json)
+        if options.export_path:
+            told = export_paths(options.export_path, self.exported())
+            if told["recovered"] is None:
+                print(f"note: no recovered path is exported: {told['recovered_missing']}", file=sys.stderr)
+            else:
+                print(f"note: the recovered path's lengths: {told['recovered']['unit']}", file=sys.stderr)
+
+    def exported(self) -> Exported:
+        """The path asked for and the one that the clip shows."""
+        height, width = self.result.frames.shape[1:3]
+        recovered = NotComputed(NO_SCENE) if self.best is None else self.best.best.checks.recovered
+        return Exported(self.path, recovered, self.result.fps, width, height)
 
 
 def ground(options: argparse.Namespace, load: Load) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.repeats import any_success
 from video4spatial.evaluate.verify import GROUNDING, NAVIGATION, Checks, Preference, Verifier, rank
 from video4spatial.sample.pipeline import Video4SpatialPipeline
@@ -33,6 +34,10 @@ class Candidate:
     seed: int
     checks: Checks
 
+    def without_path(self) -> "Candidate":
+        """The same without its recovered path and points, which are large."""
+        return replace(self, checks=replace(self.checks, recovered=NotComputed("another seed's clip was kept")))
+
     def to_json(self) -> dict[str, Any]:
         return {"seed": self.seed, "passed": self.checks.passed, **self.checks.to_json()}
 
@@ -49,7 +54,7 @@ class BestOf:
             among the candidate's scores.
         drawn: the same as the pipeline gave it.
         candidates: all that were made, in the order of their seeds.
-        kept: which of them it is.
+        kept: which of them it is; it alone still has its recovered path.
         asked: how many there were to be; more than there are where the first that passed ended it.
     """
 
@@ -155,7 +160,11 @@ def best_of(
         candidates.append(candidate)
         order = order_of(result.task)
         if drawn is None or rank(candidate.checks, order) < rank(candidates[kept].checks, order):
-            kept, drawn = number, result
+            loser, kept, drawn = kept, number, result
+        else:
+            loser = number
+        if loser != kept:
+            candidates[loser] = candidates[loser].without_path()
         if on_candidate is not None:
             on_candidate(candidate, result)
         if stop_at_first and candidate.checks.passed:

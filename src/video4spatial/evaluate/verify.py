@@ -61,12 +61,15 @@ NAVIGATION: tuple[Preference, ...] = (
 
 @dataclass(frozen=True)
 class Checks:
-    """What was found: ``values`` by key, ``missing`` the reasons of the keys without; ``notes`` tells more."""
+    """What was found: ``values`` by key, ``missing`` the reasons of the keys without; ``notes`` tells more.
+
+    ``recovered`` is the camera path that the clip shows, or why there is none.
+    """
 
     values: Mapping[str, Value]
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
-    recovered: Recovered | None = field(default=None, compare=False, repr=False)
+    recovered: Recovered | NotComputed = field(default=NotComputed(NO_SCENE), compare=False, repr=False)
 
     @property
     def passed(self) -> bool | None:
@@ -159,12 +162,13 @@ class Verifier:
         values: dict[str, Value],
         missing: dict[str, str],
         notes: dict[str, Any],
-    ) -> Recovered | None:
+    ) -> Recovered | NotComputed:
         """SD of the moving frames, and how far their camera is from the path."""
         keys = ("sd",) if path is None else ("sd", "camera")
         if not isinstance(self.scene, KnownScene):
-            missing |= dict.fromkeys(keys, NO_SCENE if self.scene is None else self.scene.reason)
-            return None
+            reason = NO_SCENE if self.scene is None else self.scene.reason
+            missing |= dict.fromkeys(keys, reason)
+            return NotComputed(reason)
         scene = self.scene
         try:
             made = scene.reconstructor(frames[:: scene.every(len(frames))], scene.anchors)
@@ -177,13 +181,13 @@ class Verifier:
             values["sd"] = result.distance
         if isinstance(made, NotReconstructed):
             missing |= {} if path is None else {"camera": made.reason}
-            return None
+            return NotComputed(made.reason)
         recovered = recovered_path(made, scene, len(frames), None if path is None else path.c2w)
         if path is None:
-            return recovered if isinstance(recovered, Recovered) else None
+            return recovered
         if isinstance(recovered, NotComputed):
             missing["camera"] = recovered.reason
-            return None
+            return recovered
         followed = following_error(recovered.c2w, recovered.found, path.c2w)
         if followed.degrees is None or followed.metres is None:
             missing["camera"] = followed.reason

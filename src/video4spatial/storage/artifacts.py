@@ -250,6 +250,8 @@ EXPORTED_PATHS = {
     "waypoints-csv": "waypoints.csv",
 }
 """Formats of ``geometry.formats`` that an export writes, and the name of each."""
+COLMAP_FILES = ("cameras.txt", "images.txt", "points3D.txt")
+"""What a COLMAP text model's folder holds."""
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,7 @@ def load_path(
         points = _READ_WAYPOINTS[format](path)
         c2w = [point.pose for point in points] if frames is None else list(interpolate(points, frames))
         return camera_path(path, c2w, intrinsics)
-    if format == "colmap":
-        loaded = colmap.read(path)
-    else:
-        loaded = _READ_POSES[format](path, intrinsics)
+    loaded = colmap.read(path) if format == "colmap" else _READ_POSES[format](path, intrinsics)
     return loaded if frames is None else CameraPath(resample(loaded.c2w, frames), loaded.intrinsics)
 
 

@@ -12,9 +12,9 @@
 ROS frames have x forward, y left, z up, but for those named ``*_optical_frame``: z forward, x right, y down, as here
 (REP 103, "Suffix Frames"). A camera has both, ``camera_link`` and ``camera_optical_frame``; ``header.frame_id`` names
 the frame that the poses are in, ``child_frame_id`` the one that they are of. Each is turned by what its name says, so
-that the path's first camera, the identity here, is the identity there too. ``child_frame_id`` and ``camera_info`` are not
-of ``nav_msgs/Path``, and need not be there: poses are then of a body. Other keys are let be, so that a message printed by
-``ros2 topic echo`` is read.
+that the path's first camera, the identity here, is the identity there too. ``child_frame_id`` and ``camera_info`` are
+not of ``nav_msgs/Path``, and need not be there: poses are then of a body. Other keys are let be, so that a message
+printed by ``ros2 topic echo`` is read.
 """
 
 import json
