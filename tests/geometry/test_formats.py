@@ -21,6 +21,8 @@ NAMES = {
     "colmap": "model",
     "tum": "path.tum",
     "realestate10k": "path.txt",
+    "ros-yaml": "path.yaml",
+    "ros-json": "path.ros.json",
 }
 HALF = float(np.sqrt(0.5))
 

@@ -35,13 +35,16 @@ OPTICAL_TO_BODY = np.array([[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -
 
 _UNIT = 1e-2  # by which a quaternion's length may differ from 1
 _SECOND = 1_000_000_000
+_BAD_YAML = (yaml.YAMLError, RecursionError, ValueError, KeyError, IndexError, AttributeError, TypeError)
+"""Errors of PyYAML about a text: the last five escape it where a tag is not true of its value (``!!int ''``)."""
 
 
 def read_yaml(path: Path, intrinsics: Intrinsics | None) -> CameraPath:
     """The poses of a YAML file in its order (of several documents the first: a topic's first message)."""
+    text = read_text(path)
     try:
-        content = next(iter(yaml.safe_load_all(read_text(path))), None)
-    except (yaml.YAMLError, RecursionError) as error:
+        content = next(iter(yaml.safe_load_all(text)), None)
+    except _BAD_YAML as error:
         where = getattr(error, "problem_mark", None)
         line = "" if where is None else f", line {where.line + 1}"
         raise InputError(f"{path}{line}: not valid YAML") from None
