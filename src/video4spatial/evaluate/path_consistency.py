@@ -91,7 +91,7 @@ def _carried(
     return np.stack(channels, axis=-1), inside
 
 
-def _small(frame: UInt8[np.ndarray, "H W 3"], lens: Intrinsics) -> Float32[np.ndarray, "H W 3"]:
+def _small(frame: UInt8[np.ndarray, "H W 3"], lens: Intrinsics) -> Float32[np.ndarray, "h w 3"]:
     size = (lens.width, lens.height)
     if (frame.shape[1], frame.shape[0]) != size:
         frame = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
