@@ -115,9 +115,7 @@ def add_verifying_options(parser: argparse.ArgumentParser, judges: bool) -> None
             help="who looks whether the target is there: rooms' detector, or a VLM behind an OpenAI-compatible server; "
             "default: rooms for a model that knows rooms' words only, else none",
         )
-        group.add_argument(
-            "--judge-model", default="Qwen/Qwen3-VL-8B-Instruct", metavar="NAME", help="the VLM; default %(default)s"
-        )
+        group.add_argument("--judge-model", metavar="NAME", help="the VLM; default Qwen/Qwen3-VL-8B-Instruct")
         group.add_argument("--judge-cache", metavar="FILE", help="keep the VLM's answers here, for the next time")
     group.add_argument(
         "--reconstructor",

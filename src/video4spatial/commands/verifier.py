@@ -37,7 +37,7 @@ def verifier_for(
     instruction: str | None = None,
     *,
     judge: str | None = None,
-    judge_model: str = VLM,
+    judge_model: str | None = None,
     judge_cache: str | Path | None = None,
     reconstructor: str | None = None,
     context: str | Path | Clip | np.ndarray | None = None,
@@ -48,7 +48,7 @@ def verifier_for(
     Args:
         judge: "rooms", a VLM server's address, "none"; None: rooms' detector for a model that knows rooms' words only,
             else none.
-        judge_model, judge_cache: the VLM's name, and the file that keeps its answers (None: a temporary one).
+        judge_model, judge_cache: the VLM's name (None: ``VLM``), and the file that keeps its answers (None: a temporary one).
         reconstructor: one of ``WAYS``; None: none. All but a room's need the ``context`` video.
         lens: of the context, at the model's size; the model's own unless given.
 
@@ -58,7 +58,7 @@ def verifier_for(
     notes: list[str] = []
     sees: Judge | None = None
     if instruction is not None:
-        sees, told = judge_of(pipeline, instruction, judge, judge_model, judge_cache)
+        sees, told = judge_of(pipeline, instruction, judge, judge_model or VLM, judge_cache)
         notes.append(told)
     scene = None
     if reconstructor is not None:
