@@ -1,6 +1,6 @@
 """Does the best of N seeds beat one? Held-out cases of the benchmark `rooms`, chosen blind, judged by the truth.
 
-    python benchmarks/best_of.py --cases 24 --seeds 4 --out benchmarks/results/best_of.json
+    python benchmarks/best_of.py --task grounding --cases 12 --seeds 4 --out benchmarks/results/best_of_grounding.json
 
 Chosen by what a user without the truth has (no reconstructor): in grounding the red box and the rooms detector, in
 navigation the plane-sweep consistency. Judged by what only the room knows: the labels of what the box marks, whether

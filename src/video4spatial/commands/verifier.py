@@ -48,7 +48,8 @@ def verifier_for(
     Args:
         judge: "rooms", a VLM server's address, "none"; None: rooms' detector for a model that knows rooms' words only,
             else none.
-        judge_model, judge_cache: the VLM's name (None: ``VLM``), and the file that keeps its answers (None: a temporary one).
+        judge_model, judge_cache: the VLM's name (None: ``VLM``), and the file that keeps its answers (None: one that is
+            removed at the end).
         reconstructor: one of ``WAYS``; None: none. All but a room's need the ``context`` video.
         lens: of the context, at the model's size; the model's own unless given.
 
