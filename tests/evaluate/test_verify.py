@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from video4spatial.evaluate.judge import Answer, JudgedClip, Verdict
@@ -97,6 +97,7 @@ def checks_of(order):
 
 
 @pytest.mark.parametrize("order", [GROUNDING, NAVIGATION])
+@settings(max_examples=50)
 @given(data=st.data())
 def test_what_is_missing_counts_below_every_value(order, data):
     """Taking a value away never makes a clip better, and the order goes by its first difference."""

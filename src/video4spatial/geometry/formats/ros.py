@@ -156,8 +156,9 @@ def _stamp(seconds: float) -> dict[str, int]:
 
 
 def _nanoseconds(stamp: object, where: str) -> int:
-    values = [stamp.get(name) for name in ("sec", "nanosec")] if isinstance(stamp, dict) else []
-    if len(values) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+    given = [stamp.get(name) for name in ("sec", "nanosec")] if isinstance(stamp, dict) else []
+    values = [v for v in given if isinstance(v, int) and not isinstance(v, bool)]
+    if len(values) != 2:
         raise InputError(f"{where}: a stamp holds whole numbers sec and nanosec")
     return values[0] * _SECOND + values[1]
 
