@@ -115,8 +115,8 @@ def test_a_turned_phone_video_comes_upright_and_is_posed_so(tmp_path, degrees):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_camera_path_of_any_format_beside_it(tmp_path, format):
     write_video(tmp_path / "a.mp4", Clip(numbered(12), 30.0), crf=1)
-    path = tmp_path / {"colmap": "p", "nerfstudio": "p.json", "waypoints-json": "p.json"}.get(format, "p.csv")
-    path = path.with_suffix(".txt") if format in ("tum", "realestate10k") else path
+    endings = {"colmap": "", "waypoints-csv": ".csv", "ros-yaml": ".yaml", "tum": ".txt", "realestate10k": ".txt"}
+    path = tmp_path / f"p{endings.get(format, '.json')}"
     save_path(path, CameraPath(walk(12), LENS), format)
     scene = VideoScene(tmp_path / "a.mp4", path, LENS)
     np.testing.assert_allclose(scene.c2w, walk(12), atol=1e-6)

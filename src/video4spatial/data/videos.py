@@ -16,7 +16,7 @@ from video4spatial.storage.seek import ImageFolder, open_seekable
 from video4spatial.storage.video import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".m4v", ".webm", ".avi")
-_SIDECARS = (".poses.tum", ".poses.txt", ".poses.csv", ".poses.json", ".poses")
+_SIDECARS = (".poses.tum", ".poses.txt", ".poses.csv", ".poses.json", ".poses.yaml", ".poses")
 _UNEVEN = 0.5  # of the usual step: a frame so much early or late makes the rate a variable one
 _ASPECT = 0.01
 
@@ -169,8 +169,8 @@ def find_videos(root: str | Path) -> list[FoundVideo]:
     """The videos in a folder, in order of their names.
 
     A file is a video and so is a folder of images, each a place of its own; a folder that holds videos is one place,
-    seen by all of them. ``kitchen.poses.tum`` (.txt, .csv, .json) or the COLMAP folder ``kitchen.poses`` is the camera
-    path of ``kitchen.mp4``. Raises ``InputError`` if there are none, or two have one name.
+    seen by all of them. ``kitchen.poses.tum`` (.txt, .csv, .json, .yaml) or the COLMAP folder ``kitchen.poses`` is the
+    camera path of ``kitchen.mp4``. Raises ``InputError`` if there are none, or two have one name.
     """
     root = Path(root)
     if not root.is_dir():
