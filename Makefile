@@ -8,6 +8,8 @@ TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= auto
+DIST ?= loadfile
 BIN := $(VENV)/bin
 
 .PHONY: demo test setup setup-dev lint types unit clean
@@ -25,8 +27,9 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# one worker a core, each with one thread: two workers that take every core each are slower than one
 unit: setup-dev
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist $(DIST)
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
