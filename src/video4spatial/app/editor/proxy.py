@@ -122,7 +122,7 @@ class Door:
                 if isinstance(ended, Exception):
                     log.warning("a path editor's connection ended: %s", ended)
         if socket.application_state is WebSocketState.CONNECTED:
-            with contextlib.suppress(RuntimeError):  # the page is gone already
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the page is gone already
                 await socket.close(1001)
 
 
