@@ -69,7 +69,7 @@ def test_every_preset_with_fields_it_does_not_take(name):
 
 def test_a_file_that_cannot_be_read_is_named_as_the_person_named_it(tmp_path):
     (tmp_path / "x81.csv").write_text("1,2\n")
-    with pytest.raises(InputError, match="^mine.csv"):
+    with pytest.raises(InputError, match=r"^mine\.csv"):
         FromFile(tmp_path / "x81.csv", name="mine.csv").poses(LENS, 9)
 
 

@@ -138,7 +138,7 @@ class Events:
     def _cancel_button(self, session: Session) -> Any:
         return gr.update(interactive=bool(session.alive()))
 
-    def cancel(self, request: gr.Request) -> str:
+    def stop(self, request: gr.Request) -> str:
         """Stop what this session runs and what it has waiting."""
         stopped = self.studio.session(request.session_hash).cancel()
         return shown.note("Cancelling: it stops at the next step." if stopped else "There is nothing to cancel.")

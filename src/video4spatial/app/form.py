@@ -27,6 +27,7 @@ class Settings:
 
     @property
     def fields(self) -> list[Any]:
+        """Those of the page, in that order."""
         return [self.seed, self.best_of, self.steps, self.guidance, self.context_latents, self.frames]
 
 

@@ -28,6 +28,7 @@ class PathForm:
 
     @property
     def fields(self) -> list[Any]:
+        """Those of the page, in that order."""
         return [self.source, self.preset, self.degrees, self.metres, self.waypoints, self.file]
 
 

@@ -56,7 +56,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         _ask_events(events, parts, settings, (sentence, place), path)
         _context_events(events, context, parts, suggestion, [sentence, place, *settings.fields])
         suggestion.input(lambda chosen: chosen or gr.skip(), suggestion, sentence, **_QUICK)
-        cancel.click(events.cancel, None, progress, **_QUICK)
+        cancel.click(events.stop, None, progress, **_QUICK)
         page.unload(events.end)
         api.add_endpoints(studio)
     page.queue(default_concurrency_limit=4, max_size=64)

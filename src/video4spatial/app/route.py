@@ -28,11 +28,13 @@ class Preset:
 
     @property
     def words(self) -> str:
+        """What it is, as a person would say it."""
         options = [f"{self.degrees:g} degrees" if self.degrees is not None else ""]
         options += [f"{self.metres:g} m" if self.metres is not None else ""]
         return " ".join(part for part in (self.name, *options) if part)
 
     def poses(self, lens: Intrinsics, frames: int) -> CameraPath:
+        """The path as ``frames`` poses; ``lens`` where it brings none."""
         return CameraPath(preset(self.name, frames, self.degrees, self.metres), lens)
 
 
@@ -49,10 +51,12 @@ class Through:
 
     @property
     def words(self) -> str:
+        """What it is, as a person would say it."""
         count = len(self.waypoints)
         return "1 waypoint" if count == 1 else f"{count} waypoints"
 
     def poses(self, lens: Intrinsics, frames: int) -> CameraPath:
+        """The path as ``frames`` poses; ``lens`` where it brings none."""
         return CameraPath(interpolate(self.waypoints, frames), lens)
 
 
@@ -66,9 +70,11 @@ class FromFile:
 
     @property
     def words(self) -> str:
+        """What it is, as a person would say it."""
         return self.name or self.path.name
 
     def poses(self, lens: Intrinsics, frames: int) -> CameraPath:
+        """The path as ``frames`` poses; ``lens`` where it brings none."""
         try:
             return load_path(self.path, lens, self.format, frames)
         except InputError as error:

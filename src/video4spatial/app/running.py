@@ -101,6 +101,7 @@ class Pace:
         self.seconds, self.last = seconds, 0.0
 
     def lets(self, done: int, total: int) -> bool:
+        """Whether this event is to be told."""
         now = time.monotonic()
         if done < total and now - self.last < self.seconds:
             return False
