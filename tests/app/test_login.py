@@ -23,9 +23,7 @@ def test_a_colon_may_be_in_the_password():
     assert login_for("0.0.0.0", "anna:a:b:c:d:e") == ("anna", "a:b:c:d:e")
 
 
-@pytest.mark.parametrize(
-    "auth", ["", "anna", "anna:", ":long-enough", " :long-enough", "anna:short", " a:long-one "]
-)
+@pytest.mark.parametrize("auth", ["", "anna", "anna:", ":long-enough", " :long-enough", "anna:short", " a:long-one "])
 def test_a_login_that_cannot_serve(auth):
     with pytest.raises(InputError, match="--auth"):
         login_for("127.0.0.1", auth)
