@@ -32,7 +32,7 @@ def main():
         page.wait_for_timeout(3000)
         image = Image.open(io.BytesIO(page.screenshot()))
         browser.close()
-    image = image.convert("RGB").quantize(96, dither=Image.Dither.NONE)
+    image = image.convert("RGB").quantize(200, dither=Image.Dither.NONE)
     image.save(Path(__file__).parent / "images" / "path-editor.png", optimize=True)
 
 

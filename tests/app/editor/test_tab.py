@@ -13,7 +13,8 @@ import pytest
 from video4spatial.app.editor.edit import NAMES
 from video4spatial.app.editor.exchange import from_text, text_of
 from video4spatial.app.editor.proxy import Door
-from video4spatial.app.editor.tab import Editors, editor_part
+from video4spatial.app.editor.sessions import Editors
+from video4spatial.app.editor.tab import editor_part
 from video4spatial.geometry.paths import Waypoint
 from video4spatial.schema import InputError, Intrinsics
 
