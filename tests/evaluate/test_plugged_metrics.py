@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from video4spatial.evaluate.benchmarks import open_contents
 from video4spatial.evaluate.detector import RoomsDetector
 from video4spatial.evaluate.following_metric import InstructionFollowing
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome, Video
+from video4spatial.evaluate.generated import GeneratedFolder, Video, VideoOutcome
 from video4spatial.evaluate.judge import Answer, Verdict
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Score
@@ -24,7 +24,7 @@ from video4spatial.storage.video import write_video
 
 def shown(content, frames):
     case = content.case
-    return Video("m", case.case_id, 0, Outcome.OK, frames=frames, tail_frames=case.tail_frames, fps=16.0)
+    return Video("m", case.case_id, 0, VideoOutcome.OK, frames=frames, tail_frames=case.tail_frames, fps=16.0)
 
 
 @pytest.fixture(scope="module")

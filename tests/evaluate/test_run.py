@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from video4spatial.evaluate.benchmarks import open_contents
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome
+from video4spatial.evaluate.generated import GeneratedFolder, VideoOutcome
 from video4spatial.evaluate.metric import Column, Joint, Score
 from video4spatial.evaluate.metrics import JOINTS, make_metrics
 from video4spatial.evaluate.outcome import NotComputed
@@ -200,7 +200,7 @@ def test_why_something_was_not_computed_is_counted(tmp_path, tiny_benchmark, tin
         evaluate(folder, tiny_benchmark, metrics, methods=["full"])
 
 
-def rows_of(method, values, outcome=Outcome.OK):
+def rows_of(method, values, outcome=VideoOutcome.OK):
     return [Row(method, f"c{k}", "grounding", 0, outcome, values=v) for k, v in enumerate(values)]
 
 
@@ -219,7 +219,7 @@ def test_differences_are_paired_over_shared_cases():
 
     rows = rows_of("full", [{"mean": 3.0 + k, "bright": True} for k in range(5)])
     rows += rows_of("rival", [{"mean": 1.0 + k, "bright": k > 2} for k in range(4)] + [{"mean": None, "bright": False}])
-    rows += rows_of("nowhere", [{"mean": None, "bright": None}] * 5, Outcome.NOT_APPLICABLE)
+    rows += rows_of("nowhere", [{"mean": None, "bright": None}] * 5, VideoOutcome.NOT_APPLICABLE)
     found = tables(rows, [Given()])["grounding"]
     assert found["differences"]["full - rival"]["mean"] == {"mean": 2.0, "low": 2.0, "high": 2.0, "of": 4, "p": 0.125}
     assert found["differences"]["full - nowhere"] == {}

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed, Reconstruction, anchor_indices
 from video4spatial.evaluate.spatial import (
-    Outcome,
     SceneCloud,
     Similarity,
+    SpatialOutcome,
     SpatialResult,
     frame_distances,
     icp,
@@ -89,7 +89,7 @@ def test_the_frame_and_scale_of_the_reconstruction_do_not_matter(seed, scale):
     before = spatial_distance(made, anchors, cloud)
     turn, t = rotation_from_angles(*rng.uniform(-1.5, 1.5, 3)), rng.normal(0, 5, 3)
     after = spatial_distance(made.transformed(scale, turn, t), anchors, cloud)
-    assert before.outcome is after.outcome is Outcome.SCORED
+    assert before.outcome is after.outcome is SpatialOutcome.SCORED
     assert after.distance == pytest.approx(before.distance, abs=1e-4)
     assert after.scale == pytest.approx(before.scale / scale, rel=1e-3)
 
@@ -158,18 +158,18 @@ def test_every_failure_is_an_outcome_and_totals_add_up():
         for one in (made, NotReconstructed("no texture"), lost, straight, shuffled, empty)
     ]
     assert [result.outcome for result in results] == [
-        Outcome.SCORED,
-        Outcome.NOT_RECONSTRUCTED,
-        Outcome.NOT_REGISTERED,
-        Outcome.NOT_REGISTERED,
-        Outcome.NOT_REGISTERED,
-        Outcome.NO_POINTS,
+        SpatialOutcome.SCORED,
+        SpatialOutcome.NOT_RECONSTRUCTED,
+        SpatialOutcome.NOT_REGISTERED,
+        SpatialOutcome.NOT_REGISTERED,
+        SpatialOutcome.NOT_REGISTERED,
+        SpatialOutcome.NO_POINTS,
     ]
     assert [bool(result.reason) for result in results] == [False, *[True] * 5]
     assert [result.distance is None for result in results] == [False, *[True] * 5]
     summary = summarise(results)
     assert sum(summary.outcomes.values()) == len(results)
-    assert summary.outcomes[Outcome.NOT_REGISTERED] == 3
+    assert summary.outcomes[SpatialOutcome.NOT_REGISTERED] == 3
     assert summary.mean == results[0].distance
     assert summary.within_20cm == summary.within_10cm == pytest.approx(1 / 6)
     with pytest.raises(InputError, match="no results"):
@@ -177,8 +177,8 @@ def test_every_failure_is_an_outcome_and_totals_add_up():
 
 
 def test_rates_are_over_all_videos():
-    results = [SpatialResult(Outcome.SCORED, d) for d in (0.05, 0.15, 0.3)]
-    results.append(SpatialResult(Outcome.NOT_REGISTERED, None, "lost"))
+    results = [SpatialResult(SpatialOutcome.SCORED, d) for d in (0.05, 0.15, 0.3)]
+    results.append(SpatialResult(SpatialOutcome.NOT_REGISTERED, None, "lost"))
     summary = summarise(results)
     assert summary.mean == pytest.approx(0.5 / 3)
     assert (summary.within_20cm, summary.within_10cm) == (0.5, 0.25)

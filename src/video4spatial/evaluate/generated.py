@@ -32,7 +32,7 @@ SUFFIXES = (".mp4", ".mov", ".mkv")
 _METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 
 
-class Outcome(Enum):
+class VideoOutcome(Enum):
     """What became of a case's video."""
 
     OK = "ok"
@@ -60,7 +60,7 @@ class Video:
     method: str
     case_id: str
     repeat: int
-    outcome: Outcome
+    outcome: VideoOutcome
     reason: str = ""
     frames: UInt8[np.ndarray, "T H W 3"] = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
     tail_frames: int = 0
@@ -149,32 +149,32 @@ class GeneratedFolder:
         try:
             said = read_json(said_path) if said_path.exists() else {}
         except InputError as error:
-            return Video(**here, outcome=Outcome.UNREADABLE, reason=str(error))
+            return Video(**here, outcome=VideoOutcome.UNREADABLE, reason=str(error))
         said = said if isinstance(said, dict) else {}
         if said.get("not_applicable"):
-            return Video(**here, outcome=Outcome.NOT_APPLICABLE, reason=str(said["not_applicable"]), said=said)
+            return Video(**here, outcome=VideoOutcome.NOT_APPLICABLE, reason=str(said["not_applicable"]), said=said)
         path = self._find(method, case.case_id, repeat)
         if path is None:
             name = stem(case.case_id, repeat)
-            return Video(**here, outcome=Outcome.MISSING, reason=f"no {name}.mp4 in {method}", said=said)
+            return Video(**here, outcome=VideoOutcome.MISSING, reason=f"no {name}.mp4 in {method}", said=said)
         here |= {"said": said, "fingerprint": fingerprint(path)}
         tail = 0 if case.task == "navigation" else case.tail_frames if info.tail_frames is None else info.tail_frames
         try:
             probed = probe(path)
             clip = read_video(path)
         except (InputError, ValueError) as error:
-            return Video(**here, outcome=Outcome.UNREADABLE, reason=str(error))
+            return Video(**here, outcome=VideoOutcome.UNREADABLE, reason=str(error))
         if clip.size != size and info.size == "exact":
             reason = f"{clip.size[0]}x{clip.size[1]}, not {size[0]}x{size[1]}"
-            return Video(**here, outcome=Outcome.WRONG_SIZE, reason=reason)
+            return Video(**here, outcome=VideoOutcome.WRONG_SIZE, reason=reason)
         frames = at_length(clip.frames, case.moving + tail, info.length)
         if frames is None or len(frames) < tail + 2:
             reason = f"{len(clip)} frames, not {case.moving + tail}"
-            return Video(**here, outcome=Outcome.WRONG_LENGTH, reason=reason)
+            return Video(**here, outcome=VideoOutcome.WRONG_LENGTH, reason=reason)
         if clip.size != size:
             frames = resize_clip(Clip(frames, fps), *size).frames
         shown = fps if info.length == "resample" or path.is_dir() else probed.fps
-        return Video(**here, outcome=Outcome.OK, frames=frames, tail_frames=tail, fps=shown)
+        return Video(**here, outcome=VideoOutcome.OK, frames=frames, tail_frames=tail, fps=shown)
 
     def _find(self, method: str, case_id: str, repeat: int) -> Path | None:
         base = self.method(method) / stem(case_id, repeat)

@@ -38,7 +38,7 @@ _LEAST_SHARE = 0.1  # of the frames that must have been found by themselves
 _CELLS = 2**16
 
 
-class Outcome(Enum):
+class SpatialOutcome(Enum):
     """What became of a video."""
 
     SCORED = "scored"
@@ -60,7 +60,7 @@ class SpatialResult:
         found: share of the frames that were posed by themselves.
     """
 
-    outcome: Outcome
+    outcome: SpatialOutcome
     distance: float | None
     reason: str = ""
     per_frame: tuple[float, ...] = ()
@@ -178,15 +178,15 @@ def spatial_distance(
 ) -> SpatialResult:
     """SD of a reconstructed video. Every way to fail is an outcome, none an exception."""
     if isinstance(made, NotReconstructed):
-        return SpatialResult(Outcome.NOT_RECONSTRUCTED, None, made.reason)
+        return SpatialResult(SpatialOutcome.NOT_RECONSTRUCTED, None, made.reason)
     found = float(made.found.mean())
     if found < _LEAST_SHARE:
         reason = f"{found:.0%} of the frames were found in the scene; {_LEAST_SHARE:.0%} must be"
-        return SpatialResult(Outcome.NOT_REGISTERED, None, reason, found=found)
+        return SpatialResult(SpatialOutcome.NOT_REGISTERED, None, reason, found=found)
     try:
         to_scene = register(made, anchors, cloud)
     except InputError as error:
-        return SpatialResult(Outcome.NOT_REGISTERED, None, f"the anchors' cameras: {error}", found=found)
+        return SpatialResult(SpatialOutcome.NOT_REGISTERED, None, f"the anchors' cameras: {error}", found=found)
     metres, degrees = anchor_errors(made, anchors, to_scene)
     known: dict[str, Any] = {
         "anchor_metres": metres,
@@ -196,13 +196,13 @@ def spatial_distance(
     }
     if metres > _MOST_ANCHOR_METRES or degrees > _MOST_ANCHOR_DEGREES:
         reason = f"after registration the anchors' cameras are off by {metres:.2f} m and {degrees:.0f} degrees (median)"
-        return SpatialResult(Outcome.NOT_REGISTERED, None, reason, **known)
+        return SpatialResult(SpatialOutcome.NOT_REGISTERED, None, reason, **known)
     distance = frame_distances([to_scene(part) for part in made.points], cloud, limit)
     if np.isnan(distance).all():
-        return SpatialResult(Outcome.NO_POINTS, None, "no frame has a point", **known)
+        return SpatialResult(SpatialOutcome.NO_POINTS, None, "no frame has a point", **known)
     worst = int(np.nanargmax(distance))
     return SpatialResult(
-        Outcome.SCORED, float(distance[worst]), "", tuple(float(value) for value in distance), worst, **known
+        SpatialOutcome.SCORED, float(distance[worst]), "", tuple(float(value) for value in distance), worst, **known
     )
 
 
@@ -235,7 +235,7 @@ class SpatialSummary(NamedTuple):
     share of ALL videos below 0.2 and 0.1 m."""
 
     mean: float | None
-    outcomes: dict[Outcome, int]
+    outcomes: dict[SpatialOutcome, int]
     within_20cm: float
     within_10cm: float
 
@@ -248,7 +248,7 @@ def summarise(results: Sequence[SpatialResult]) -> SpatialSummary:
     counts = Counter(result.outcome for result in results)
     return SpatialSummary(
         float(np.mean(scored)) if scored else None,
-        {outcome: counts[outcome] for outcome in Outcome},
+        {outcome: counts[outcome] for outcome in SpatialOutcome},
         float(np.mean([result.within(0.2) for result in results])),
         float(np.mean([result.within(0.1) for result in results])),
     )

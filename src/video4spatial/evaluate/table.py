@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from video4spatial.evaluate.cases import TASKS
-from video4spatial.evaluate.generated import Outcome
+from video4spatial.evaluate.generated import VideoOutcome
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
 from video4spatial.evaluate.repeats import any_success_of_cases
 from video4spatial.evaluate.run import Row
@@ -76,7 +76,7 @@ def _method(rows: list[Row], columns: list[Column]) -> dict[str, Any]:
             reasons.setdefault(metric, Counter())[reason] += 1
     outcomes = Counter(row.outcome for row in rows)
     return {
-        "videos": {outcome.value: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
+        "videos": {outcome.value: outcomes[outcome] for outcome in VideoOutcome if outcomes[outcome]},
         "columns": {column.key: _entry(rows, column) for column in columns},
         "not_computed": {metric: dict(sorted(of.items())) for metric, of in reasons.items()},
     }
@@ -86,7 +86,7 @@ def per_case(rows: Sequence[Row], key: str) -> dict[str, list[Value]]:
     """A column's values of each case, one a repeat; None where there is none. Cases it is not asked of are left out."""
     values: dict[str, list[Value]] = {}
     for row in sorted(rows, key=lambda row: (row.case_id, row.repeat)):
-        if row.outcome is not Outcome.NOT_APPLICABLE:
+        if row.outcome is not VideoOutcome.NOT_APPLICABLE:
             values.setdefault(row.case_id, []).append(row.values.get(key))
     return values
 
