@@ -116,7 +116,7 @@ def one_room(seed: int, config: RoomsConfig, every: int, only_truth: bool) -> li
             "distance": result.distance,
             "mean_over_frames": float(np.nanmean(result.per_frame)) if result.per_frame else None,
             "oracle": oracle(shown, c2w, config, cloud) if shown is not None else None,
-            "found": result.found,
+            "lost": result.lost,
             "seconds": {"reconstruct": halfway - began, "distance": time.perf_counter() - halfway},
         }
         if shown is room:
@@ -182,10 +182,17 @@ def table(rows: list[dict]) -> list[dict]:
                 "deviation": float(np.std(scored)) if scored else None,
                 "most": float(np.max(scored)) if scored else None,
                 "oracle": float(np.mean(oracles)) if oracles else None,
+                "lost": mean_lost(group),
                 "outcomes": counts,
             }
         )
     return out
+
+
+def mean_lost(rows: list[dict]) -> float | None:
+    """The mean share of lost frames, of rows that were reconstructed by themselves."""
+    shares = [row["lost"] for row in rows if "lost" in row]
+    return float(np.mean(shares)) if shares else None
 
 
 def camera(rows: list[dict]) -> dict:

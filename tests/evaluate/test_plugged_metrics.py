@@ -47,6 +47,7 @@ def test_a_true_walk_is_near_the_scene_and_follows_its_path(of_task, spatial):
     assert score.notes["outcome"] == "scored"
     still = spatial(content, shown(content, np.repeat(content.truth.frames[:1], 17, axis=0)))
     assert still.values["camera_metres"] > 0.2
+    assert score.values["lost"] == 0
     prefix = spatial(content, shown(content, content.truth.frames[:9]))
     assert prefix.values["camera_metres"] < 0.1
 
@@ -57,7 +58,7 @@ def test_what_cannot_be_registered_has_an_outcome(of_task, spatial):
     score = spatial(content, shown(content, noise))
     assert isinstance(score, Score)
     assert (score.values["sd"], score.values["sd_scored"]) == (None, False)
-    assert score.notes["outcome"] == "not_registered"
+    assert (score.notes["outcome"], score.values["lost"]) == ("lost", 1)
     assert score.values["camera_metres"] is None  # grounding follows no path
 
 

@@ -1,6 +1,7 @@
 """Spatial Distance against a slow, readable reference, by axioms, and its outcomes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ def test_every_failure_is_an_outcome_and_totals_add_up():
     assert [result.outcome for result in results] == [
         SpatialOutcome.SCORED,
         SpatialOutcome.NOT_RECONSTRUCTED,
-        SpatialOutcome.NOT_REGISTERED,
+        SpatialOutcome.LOST,
         SpatialOutcome.NOT_REGISTERED,
         SpatialOutcome.NOT_REGISTERED,
         SpatialOutcome.NO_POINTS,
@@ -169,11 +170,29 @@ def test_every_failure_is_an_outcome_and_totals_add_up():
     assert [result.distance is None for result in results] == [False, *[True] * 5]
     summary = summarise(results)
     assert sum(summary.outcomes.values()) == len(results)
-    assert summary.outcomes[SpatialOutcome.NOT_REGISTERED] == 3
+    assert summary.outcomes[SpatialOutcome.NOT_REGISTERED] == 2
+    assert [result.lost for result in results] == [0, 1, 1, 0, 0, 0]
     assert summary.mean == results[0].distance
     assert summary.within_20cm == summary.within_10cm == pytest.approx(1 / 6)
     with pytest.raises(InputError, match="no results"):
         summarise([])
+
+
+def test_lost_frames_are_counted_and_cannot_hide_what_they_show():
+    """Half may be lost, placed between the others; a tenth may have no points, which no maximum sees."""
+    made, anchors, cloud = case(frames=20)
+
+    def without(lost: int, bare: int) -> SpatialResult:
+        points = [np.empty((0, 3))] * bare + made.points[bare:]
+        return spatial_distance(replace(made, found=np.arange(20) >= lost, points=points), anchors, cloud)
+
+    assert (without(10, 0).outcome, without(11, 0).outcome) == (SpatialOutcome.SCORED, SpatialOutcome.LOST)
+    assert without(3, 0).lost == pytest.approx(0.15)
+    assert without(11, 0).lost == pytest.approx(0.55)
+    assert (without(2, 2).outcome, without(3, 3).outcome) == (SpatialOutcome.SCORED, SpatialOutcome.NO_POINTS)
+    assert "15% of the frames have no point" in without(3, 3).reason
+    hidden = replace(made, found=np.arange(20) != 5, points=[*made.points[:5], made.points[5] + 9, *made.points[6:]])
+    assert spatial_distance(hidden, anchors, cloud).worst == 5  # a lost frame's points count
 
 
 def test_rates_are_over_all_videos():
