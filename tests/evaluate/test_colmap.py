@@ -22,7 +22,7 @@ def test_a_textured_room_is_reconstructed():
     made = ColmapReconstructor(threads=1, max_features=1024)(frames[1::2], anchors)
     result = spatial_distance(made, anchors, SceneCloud(room.point_cloud(200_000).points))
     assert result.outcome is SpatialOutcome.SCORED
-    assert result.found > 0.5
+    assert result.lost < 0.5
     assert result.distance < 0.15
     assert result.anchor_metres < 0.15
 

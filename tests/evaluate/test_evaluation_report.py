@@ -161,7 +161,7 @@ def test_differences_are_the_methods_minus_full_with_their_test(report):
     row = next(line for line in report.markdown.splitlines() if line.startswith("| Worse") and "agrees" in line)
     sd = row.split(" | ")[1]
     assert sd == "+0.445; [+0.427, +0.463]; p = 0.002, 10 cases; paper +0.2900; agrees"
-    assert "| 25 | – | 0.44; [0.11, 0.78] of 9 |" in report.markdown  # the curve's table
+    assert "| 25 | – | 0.44; [0.11, 0.78], 9 of 10 |" in report.markdown  # the curve's table
     assert "| alike | +0.000; [-0.006, +0.006]; p = 1.000 |" in report.markdown
 
 

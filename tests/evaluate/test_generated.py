@@ -96,10 +96,15 @@ def test_other_sizes_and_lengths_are_taken_where_that_is_said(folder):
     assert video.outcome is VideoOutcome.OK
     assert video.frames.shape == (17, 32, 64, 3)
     assert len(video.moving) == 17
+    assert video.own.shape == (17, 72, 128, 3)  # its own pixels, for what judges those
+    assert np.array_equal(video.own_moving, video.own)
     assert video.fps == 16.0
     describe(folder, length="prefix")
     put(folder, noise(9), PATH)
-    assert len(read(folder, PATH).frames) == 9
+    prefix = read(folder, PATH)
+    assert len(prefix.frames) == 9
+    assert prefix.own is None
+    assert prefix.own_moving is prefix.frames or np.array_equal(prefix.own_moving, prefix.moving)
     put(folder, noise(33), PATH)
     assert len(read(folder, PATH).frames) == 17
     put(folder, noise(1), PATH)

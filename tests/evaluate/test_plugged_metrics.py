@@ -1,5 +1,7 @@
 """Spatial Distance and Instruction Following as metrics: what they say of true, still and random videos."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Score
 from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.perceptual import LPIPS
-from video4spatial.evaluate.quality_metrics import LPIPSMetric
+from video4spatial.evaluate.quality_metrics import ImagingQualityMetric, LPIPSMetric
 from video4spatial.evaluate.rooms_judge import RoomsJudge
 from video4spatial.evaluate.run import Evaluation, measured
 from video4spatial.evaluate.spatial_metric import SpatialMetric
@@ -71,6 +73,27 @@ def test_a_reconstructor_that_cannot_says_why(of_task):
         SpatialMetric("vggt")
     with pytest.raises(InputError, match="use one of auto"):
         SpatialMetric("moon")
+
+
+def test_imaging_quality_is_of_the_systems_own_pixels(of_task):
+    """Not of what resizing to the benchmark's leaves of them; the box tail aside."""
+
+    class Width:
+        name = "width"
+
+        def __call__(self, frame):
+            return float(frame.shape[2])
+
+    content = of_task("grounding")
+    tail = content.case.tail_frames
+    metric = ImagingQualityMetric()
+    metric.scorer = Width()
+    video = shown(content, content.truth.frames)
+    assert metric(content, video).values["iq"] == content.truth.frames.shape[2] / 100
+    own = np.zeros((len(video.frames), 90, 160, 3), np.uint8)
+    score = metric(content, replace(video, own=own))
+    assert (score.values["iq"], score.notes["size"]) == (1.6, "160x90")
+    assert len(replace(video, own=own).own_moving) == len(own) - tail
 
 
 def test_the_rooms_judge_is_the_default(of_task):

@@ -228,10 +228,24 @@ def test_differences_are_paired_over_shared_cases():
     assert list(found["methods"]) == ["full", "nowhere", "rival"]
     assert found["methods"]["full"]["columns"]["bright"]["low"] < 1  # 5 of 5 is not certainty
     text = markdown({"grounding": found}, [Given()])
-    assert "| full - rival | 2.000 [2.000, 2.000] (4) |" in text
+    assert "| full - rival | 2.000 [2.000, 2.000] (4 of 5) |" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1  # no ragged row
     joint = Joint(Column("both", "both", rate=True), ("mean", "bright"), lambda v: None)
     assert "both" in tables(rows, [Given()], [joint])["grounding"]["methods"]["full"]["columns"]
+
+
+def test_what_others_wrote_marks_nothing_up():
+    """Method names, titles and reasons are shown as they are; a bar in one makes no further column."""
+
+    class Loud(Brightness):
+        name, columns = "loud", (Column("mean", "a|b <i>"),)
+
+    rows = [*rows_of("full", [{"mean": 1.0}] * 2), *rows_of("x_*y*", [{"mean": None}] * 2)]
+    rows[-1].not_computed = {"loud": "no | <script> file"}
+    text = markdown(tables(rows, [Loud()]), [Loud()])
+    assert "- loud not computed: no \\| &lt;script&gt; file (videos: x\\_\\*y\\* 1)" in text
+    assert "| method | a\\|b &lt;i&gt; ↑ |" in text
+    assert "<" not in text
 
 
 def test_metrics_are_chosen_by_name():

@@ -18,6 +18,7 @@ from video4spatial.evaluate.statistics import (
     paired_test,
     rate_interval,
 )
+from video4spatial.storage.markdown import plain
 
 FULL = "full"
 JOINT = "joint"
@@ -145,22 +146,22 @@ def markdown(found: dict[str, Any], metrics: Sequence[Metric], joints: Sequence[
     parts = []
     for task, table in found.items():
         lines = [f"## {task.capitalize()}: {table['cases']} cases", ""]
-        lines += ["Mean over cases [95 % bootstrap interval] (cases, where not all have a value).", ""]
+        lines += ["Mean over cases [95 % bootstrap interval] (n of N measured, where not all cases have a value).", ""]
         for method, of in table["methods"].items():
             told = [f"{n} {outcome.replace('_', ' ')}" for outcome, n in of["videos"].items() if outcome != "ok"]
-            lines += [f"- {method}: {', '.join(told)}"] if told else []
+            lines += [f"- {plain(method)}: {', '.join(told)}"] if told else []
         lines += _not_computed(table["methods"])
         for name, columns in column_groups(metrics, joints, task).items():
             if not _has_values(table["methods"], columns):
                 continue
-            lines += ["", "| method | " + " | ".join(_title(column) for column in columns) + " |"]
+            lines += ["", "| method | " + " | ".join(plain(_title(column)) for column in columns) + " |"]
             lines.append("|---" * (len(columns) + 1) + "|")
             for row, entries in [*_shown(table["methods"]), *table["differences"].items()]:
                 cells = [_text(entries.get(column.key), column, table["cases"]) for column in columns]
-                lines.append(f"| {row} | " + " | ".join(cells) + " |")
+                lines.append(f"| {plain(row)} | " + " | ".join(cells) + " |")
             settings = next((m.settings for m in metrics if m.name == name), {})
             if settings:
-                lines += ["", f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items())]
+                lines += ["", plain(f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items()))]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -172,7 +173,8 @@ def _not_computed(methods: dict[str, Any]) -> list[str]:
         for metric, reasons in of["not_computed"].items():
             for reason, n in reasons.items():
                 found.setdefault((metric, reason), []).append(f"{method} {n}")
-    return [f"- {metric} not computed: {reason} (videos: {', '.join(of)})" for (metric, reason), of in found.items()]
+    told = (f"{metric} not computed: {reason} (videos: {', '.join(of)})" for (metric, reason), of in found.items())
+    return [f"- {plain(line)}" for line in told]
 
 
 def _has_values(methods: dict[str, Any], columns: Sequence[Column]) -> bool:
@@ -192,5 +194,5 @@ def _text(entry: dict[str, Any] | None, column: Column, cases: int) -> str:
     if entry is None or entry["mean"] is None:
         return "–"
     d = column.digits
-    of = "" if entry["of"] == cases else f" ({entry['of']})"
+    of = "" if entry["of"] == cases else f" ({entry['of']} of {cases})"
     return f"{entry['mean']:.{d}f} [{entry['low']:.{d}f}, {entry['high']:.{d}f}]{of}"
