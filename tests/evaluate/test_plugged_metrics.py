@@ -75,6 +75,37 @@ def test_a_reconstructor_that_cannot_says_why(of_task):
         SpatialMetric("moon")
 
 
+@pytest.mark.parametrize("kind", ["black", "grey", "noise"])
+def test_worthless_videos_have_no_camera_no_distance_and_no_target(of_task, spatial, kind):
+    walk, ground, absent = (of_task(task) for task in ("navigation", "grounding", "absent"))
+    size = ground.truth.frames.shape[1:]
+
+    def video(content):
+        count = len(content.truth.frames) if content.truth else content.case.frames
+        level = {"black": 0, "grey": 128, "noise": 0}[kind]
+        frames = np.full((count, *size), level, np.uint8)
+        if kind == "noise":
+            frames = np.random.default_rng(0).integers(0, 256, frames.shape, dtype=np.uint8)
+        return shown(content, frames)
+
+    score = spatial(walk, video(walk))
+    assert score.values == {
+        "sd": None,
+        "sd_scored": False,
+        "lost": 1.0,
+        "camera_degrees": None,
+        "camera_metres": None,
+    }
+    assert (score.notes["outcome"], bool(score.notes["camera"])) == ("lost", True)
+    metric = InstructionFollowing()
+    found = metric(ground, video(ground))
+    assert (found.values["if"], found.values["shown"]) == (False, False)
+    assert found.notes["outcome"] == "answered"
+    assert found.notes["reason"]
+    none = metric(absent, video(absent)).values
+    assert (none["false_shown"], none["false_followed"]) == (False, False)
+
+
 def test_imaging_quality_is_of_the_systems_own_pixels(of_task):
     """Not of what resizing to the benchmark's leaves of them; the box tail aside."""
 
