@@ -1,5 +1,6 @@
 # make demo   set up, then run both tasks on the embedded model and room; look at demo/index.html
-# make test   set up, then everything CI runs: linters, import contract, types, tests
+# make test   set up, then everything CI runs: linters, import contract, types, tests (which build the site, strictly)
+# make docs   set up, then build the documentation site into site/; open site/index.html
 #
 # On a machine with an NVIDIA GPU: make demo TORCH=torch  (PyPI's build brings CUDA). Without one, PyPI's plain
 # torch brings several GB of CUDA packages all the same: pass the CPU build your index has.
@@ -10,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup setup-dev lint types unit clean
+.PHONY: demo test setup setup-dev lint types unit docs clean
 
 demo: setup
 	$(BIN)/video4spatial demo --out demo
@@ -27,6 +28,9 @@ types: setup-dev
 
 unit: setup-dev
 	$(BIN)/pytest
+
+docs: setup-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -45,4 +49,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site

@@ -34,6 +34,8 @@ from video4spatial.train.config import StoreConfig, StreamConfig, TransformerRun
 from video4spatial.train.recipes import load_recipe
 from video4spatial.train.stream import encode_video, fingerprint, keep_video
 
+pytest_plugins = ["browser"]  # the fixtures ``chromium`` and ``page``
+
 settings.register_profile("patient", deadline=None)  # a busy machine must not fail a property test
 settings.load_profile("patient")
 

@@ -135,10 +135,12 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
+        """The middle, (x, y) in pixels."""
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
     @property
     def area(self) -> float:
+        """In square pixels; 0 for an empty box."""
         return max(self.x1 - self.x0, 0.0) * max(self.y1 - self.y0, 0.0)
 
 

@@ -39,6 +39,7 @@ class Candidate:
         return replace(self, checks=replace(self.checks, recovered=NotComputed("another seed's clip was kept")))
 
     def to_json(self) -> dict[str, Any]:
+        """Seed, verdict and scores."""
         return {"seed": self.seed, "passed": self.checks.passed, **self.checks.to_json()}
 
 
@@ -67,6 +68,7 @@ class BestOf:
 
     @property
     def best(self) -> Candidate:
+        """The clip that is kept, with its scores."""
         return self.candidates[self.kept]
 
     @property
@@ -76,6 +78,7 @@ class BestOf:
 
     @property
     def order(self) -> tuple[Preference, ...]:
+        """What clips are compared by, first things first."""
         return order_of(self.result.task)
 
     @property

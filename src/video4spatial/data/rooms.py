@@ -32,9 +32,11 @@ class RoomsConfig:
 
     @property
     def intrinsics(self) -> Intrinsics:
+        """The lens that rooms are seen through."""
         return Intrinsics.from_horizontal_fov(self.fov, self.width, self.height)
 
     def room(self, seed: int) -> Room:
+        """The room of a seed."""
         return make_room(seed, difficulty=self.difficulty, quality=self.quality, rays=self.rays)
 
 
@@ -55,9 +57,11 @@ class RoomScene:
         return len(self.c2w)
 
     def frames(self, indices: Sequence[int]) -> UInt8[np.ndarray, "T H W 3"]:
+        """RGB frames of these indices, rendered when asked for."""
         return self.room.render(self.c2w[list(indices)], self.intrinsics).rgb
 
     def depth(self, indices: Sequence[int]) -> Float[np.ndarray, "T H W"]:
+        """Depth of these frames, in metres along z."""
         return self.room.render(self.c2w[list(indices)], self.intrinsics).depth
 
     def instances(self, indices: Sequence[int]) -> np.ndarray:

@@ -28,15 +28,18 @@ class Run:
 
     @property
     def objects(self) -> list[SceneObject]:
+        """The scene's objects."""
         return self.scene.objects
 
     def __len__(self) -> int:
         return self.stop - self.start
 
     def frames(self, indices: Sequence[int]) -> UInt8[np.ndarray, "T H W 3"]:
+        """RGB frames; the first of the run is frame 0."""
         return self.scene.frames(self._shifted(indices))
 
     def depth(self, indices: Sequence[int]) -> Float[np.ndarray, "T H W"] | None:
+        """Depth of these frames, as the scene has it."""
         return self.scene.depth(self._shifted(indices))
 
     def _shifted(self, indices: Sequence[int]) -> list[int]:

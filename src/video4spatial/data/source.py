@@ -41,6 +41,7 @@ class RoomOptions:
 
     @property
     def config(self) -> RoomsConfig:
+        """The same as the settings that rooms are rendered by."""
         shared = {field.name for field in dataclasses.fields(RoomsConfig)}
         given = {name: value for name, value in dataclasses.asdict(self).items() if name in shared}
         return RoomsConfig(**given, tail_frames=0, videos=self.tours)

@@ -70,6 +70,7 @@ class VideoScene:
 
     @property
     def objects(self) -> list[SceneObject]:
+        """None: nobody annotated the video."""
         return []
 
     def __len__(self) -> int:

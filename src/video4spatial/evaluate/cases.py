@@ -58,6 +58,7 @@ class Case:
         return grounding_sentence(self.target, self.scene) if self.scene else grounding_sentence(self.target)
 
     def to_json(self) -> dict[str, Any]:
+        """What is set, ready for JSON."""
         return {name: value for name, value in asdict(self).items() if value not in ("", {})}
 
     @classmethod

@@ -83,6 +83,7 @@ class Video:
 
     @property
     def tail(self) -> UInt8[np.ndarray, "T2 H W 3"]:
+        """The frames of its box tail."""
         return self.frames[len(self.frames) - self.tail_frames :]
 
 
@@ -94,14 +95,17 @@ class GeneratedFolder:
 
     @property
     def benchmark(self) -> Path:
+        """The questions that the videos answer."""
         return self.root / "benchmark.json"
 
     @property
     def results(self) -> Path:
+        """The figures, as JSON."""
         return self.root / "results.json"
 
     @property
     def table(self) -> Path:
+        """The figures, as Markdown."""
         return self.root / "results.md"
 
     @property
@@ -120,14 +124,17 @@ class GeneratedFolder:
         return self.root / "scores"
 
     def method(self, name: str) -> Path:
+        """The folder of a method. Raises ``InputError`` for a name that cannot be one."""
         if not _METHOD_NAME.fullmatch(name) or name == "scores":
             raise InputError(f"{name!r} cannot be a method's folder: use letters, digits, - _ . @ +")
         return self.root / name
 
     def video(self, method: str, case_id: str, repeat: int = 0) -> Path:
+        """The video of a case, of one of a method's repeats."""
         return self.method(method) / f"{stem(case_id, repeat)}.mp4"
 
     def said(self, method: str, case_id: str, repeat: int = 0) -> Path:
+        """What the method said beside that video, if it did."""
         return self.method(method) / f"{stem(case_id, repeat)}.json"
 
     def methods(self) -> list[str]:

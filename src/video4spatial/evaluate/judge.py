@@ -128,7 +128,9 @@ class Judge(Protocol):
     """A judge. ``identity`` names it, with every setting that changes its verdicts."""
 
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """Its name, with every setting that changes its verdicts."""
+        ...
 
     def verdicts(self, clips: Iterable[JudgedClip]) -> Iterator[Verdict]:
         """One verdict a clip, in order; each clip is let go once it was looked at.

@@ -83,6 +83,7 @@ class LPIPS(nn.Module):
         self.linear = nn.ParameterList([nn.Parameter(torch.empty(count)) for count in channels])
 
     def forward(self, a: Float32[Tensor, "n 3 H W"], b: Float32[Tensor, "n 3 H W"]) -> Float32[Tensor, " n"]:
+        """The distance of each pair of frames."""
         layers = zip(self._compared(a), self._compared(b), self.linear, strict=True)
         return torch.stack([layer_distance(x, y, weight) for x, y, weight in layers]).sum(dim=0)
 

@@ -19,11 +19,13 @@ class RoomsJudge:
 
     @property
     def identity(self) -> str:
+        """The detector, by the content of its weights, and its threshold."""
         return (
             f"rooms detector {self.detector.fingerprint} least={self.detector.config.least} tolerance={self.tolerance}"
         )
 
     def verdicts(self, clips: Iterable[JudgedClip]) -> Iterator[Verdict]:
+        """One verdict a clip. Raises ``InputError`` for a phrase in words that rooms do not have."""
         for clip in clips:
             frame, phrase = clip.frame, read_phrase(clip.target)
             if nothing := nothing_to_see(frame):

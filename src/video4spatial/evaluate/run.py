@@ -42,6 +42,7 @@ class Row:
     said: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
+        """The row, ready for JSON."""
         return {**asdict(self), "outcome": self.outcome.value}
 
 
@@ -53,6 +54,7 @@ class Kept:
         self.rows = {record["key"]: record for _, record in self.journal.news()}
 
     def find(self, key: str) -> Score | NotComputed | None:
+        """What was measured under this key, or None."""
         record = self.rows.get(key)
         if record is None:
             return None
@@ -61,6 +63,7 @@ class Kept:
         return Score(record["values"], record["notes"])
 
     def add(self, key: str, case_id: str, result: Score | NotComputed) -> None:
+        """Keep a result, at once on disk."""
         self.journal.append({"key": key, "case": case_id, **asdict(result)})
 
 

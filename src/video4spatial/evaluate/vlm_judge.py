@@ -97,6 +97,7 @@ class VLMJudge:
 
     @property
     def identity(self) -> str:
+        """The model with its settings, the unit of its boxes, and the tolerance."""
         return f"{self.asker.vlm.identity} boxes={self.coordinates} tolerance={self.tolerance}"
 
     def verdicts(self, clips: Iterable[JudgedClip]) -> Iterator[Verdict]:

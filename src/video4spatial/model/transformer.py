@@ -102,6 +102,7 @@ class Video4SpatialTransformerBlock(WanTransformerBlock):
         context_cache: LayerContext | None = None,
         context_tokens: int = 0,
     ) -> Float[Tensor, "B N D"]:
+        """Self-attention over the sequence, cross-attention to the text, feed-forward; modulated a frame at a time."""
         dtype = hidden_states.dtype
         modulation = (self.scale_shift_table.unsqueeze(0) + temb.float()).unbind(2)
         shift_attn, scale_attn, gate_attn, shift_ffn, scale_ffn, gate_ffn = modulation
@@ -129,6 +130,7 @@ class TokenFrame(nn.Module):
     """Identity over the token-to-frame map; a module, so that context parallelism can shard the map."""
 
     def forward(self, token_frame: Tensor) -> Tensor:
+        """Hand the index of the frame that each token belongs to through."""
         return token_frame
 
 

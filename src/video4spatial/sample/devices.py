@@ -38,6 +38,7 @@ class Device:
 
     @property
     def share(self) -> float:
+        """The share of its rate that is reckoned with: measured, or else assumed."""
         return ASSUMED_SHARE if self.measured_share is None else self.measured_share
 
     @property

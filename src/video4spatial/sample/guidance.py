@@ -46,6 +46,7 @@ class Guidance:
 
     @property
     def guides(self) -> bool:
+        """Whether the null branch is needed at all."""
         return self.mode != "none" and self.scale != 1.0
 
 

@@ -39,6 +39,7 @@ class Phase:
 
     @property
     def peak(self) -> int:
+        """Bytes of its tensors together."""
         return sum(self.parts.values())
 
 
@@ -67,14 +68,17 @@ class Estimate:
 
     @property
     def flops(self) -> float:
+        """Operations of all phases."""
         return sum(phase.flops for phase in self.phases)
 
     @property
     def seconds(self) -> float | None:
+        """All phases together; None where no device is known."""
         parts = [phase.seconds for phase in self.phases]
         return None if any(s is None for s in parts) else sum(s for s in parts if s is not None)
 
     def fits(self, device: Device) -> bool:
+        """Whether the worst moment fits what the device leaves free."""
         return self.peak <= device.usable
 
 
@@ -246,6 +250,7 @@ class Proposal:
 
     @property
     def request(self) -> Request:
+        """What is proposed."""
         return self.estimate.request
 
     @property

@@ -108,10 +108,12 @@ class Request:
 
     @property
     def target_latents(self) -> int:
+        """Latent frames of the clip, box tail included."""
         return (self.frames - 1) // FRAMES_A_LATENT + 1
 
     @property
     def causal(self) -> bool:
+        """Whether context attends to context only, so that it is computed once."""
         return self.context_attention == "causal" and self.context_latents > 0
 
     @property
@@ -125,6 +127,7 @@ class Request:
         return 2 if self.guides and self.branches == "batched" and not self.shortened else 1
 
     def sequence(self, context: int, text: int) -> SequenceShape:
+        """The sequence of one branch, with so many context latents and text tokens."""
         return SequenceShape(context, self.target_latents, self.width, self.height, text)
 
     def guided_steps(self) -> int:

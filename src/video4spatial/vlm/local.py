@@ -43,10 +43,12 @@ class LocalVLM:
 
     @property
     def identity(self) -> str:
+        """The folder and the settings that change its answers."""
         return f"{self.folder} {self._model.dtype} greedy max_tokens={self.max_tokens}"
 
     @torch.inference_mode()
     def ask(self, question: Question) -> RawAnswer:
+        """The answer, greedily, in whatever form the model writes it."""
         content = [{"type": "image", "image": image} for image in question.images]
         messages = [{"role": "user", "content": [*content, {"type": "text", "text": question.prompt}]}]
         inputs = self._processor.apply_chat_template(

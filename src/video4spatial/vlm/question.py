@@ -70,10 +70,14 @@ class VLM(Protocol):
     key. ``concurrency`` is how many questions it takes at once; ``ask`` is called from that many threads."""
 
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """The model, with every setting that changes its answers."""
+        ...
 
     @property
-    def concurrency(self) -> int: ...
+    def concurrency(self) -> int:
+        """How many questions may be open at the same time."""
+        ...
 
     def ask(self, question: Question) -> RawAnswer:
         """Raises ``VLMUnavailable`` where no answer can be had, after such retries as make sense."""

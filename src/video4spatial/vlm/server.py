@@ -76,10 +76,12 @@ class ServerVLM:
 
     @property
     def identity(self) -> str:
+        """The model and the settings that change its answers; not the address."""
         return f"{self.model} max_tokens={self.max_tokens} temperature={self.temperature}"
 
     @property
     def concurrency(self) -> int:
+        """How many questions may be open at the same time."""
         return self._concurrency
 
     def ask(self, question: Question) -> RawAnswer:

@@ -37,6 +37,7 @@ class Shown:
 
     @property
     def head(self) -> str:
+        """The title with an arrow the better way."""
         arrow = {"higher": " ↑", "lower": " ↓", None: ""}[self.better]
         return self.title + arrow
 
@@ -74,6 +75,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Curve:
+    """One plot: series of figures against ``values``."""
+
     label: str
     values: tuple[float, ...]
     series: tuple[Series, ...]
@@ -121,6 +124,7 @@ class Measured:
 
     @property
     def name(self) -> str:
+        """The folder's own name."""
         return self.folder.root.resolve().name
 
     def shown(self, key: str) -> Shown:

@@ -185,6 +185,7 @@ class TrainingEstimate:
 
     @property
     def memory_per_gpu(self) -> int:
+        """Bytes on each GPU, all parts together."""
         return sum(self.memory.values())
 
     @property

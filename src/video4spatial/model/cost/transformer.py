@@ -31,10 +31,12 @@ class SequenceShape:
 
     @property
     def tokens_a_frame(self) -> int:
+        """Tokens of one latent frame."""
         return (self.width // PIXELS_A_TOKEN) * (self.height // PIXELS_A_TOKEN)
 
     @property
     def tokens(self) -> int:
+        """Tokens of context and target together."""
         return self.frames * self.tokens_a_frame
 
 
@@ -74,10 +76,12 @@ class TransformerShape:
 
     @property
     def dim(self) -> int:
+        """Channels of a token."""
         return self.heads * self.head_dim
 
     @property
     def patch_volume(self) -> int:
+        """Latent pixels of a patch."""
         volume = 1
         for side in self.patch:
             volume *= side

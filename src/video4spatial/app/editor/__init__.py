@@ -1,0 +1,1 @@
+"""A 3D editor of camera paths in the browser, one viewer a session, behind the app's own door."""

@@ -1,0 +1,90 @@
+"""The site is built strictly, and asks nothing of other machines."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from page_blocks import ROOT
+
+from video4spatial.cli import build_parser
+
+pytest.importorskip("mkdocs", reason="the documentation site needs the extra docs")
+
+
+def build(config: Path, into: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(config), "--site-dir", str(into)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The site, built as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    done = build(ROOT / "mkdocs.yml", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_make_docs_builds_the_same():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^docs: .*\n(\t.*\n)*?\t.*mkdocs build --strict", makefile, re.M)
+
+
+def test_nothing_is_fetched_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 30
+    fetched = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=\"?(https?:)?//[^\" ]+")
+    for page in pages:
+        found = fetched.search(page.read_text(encoding="utf-8"))
+        assert found is None, f"{page.relative_to(site)}: {found[0]}"
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\([\"']?(https?:)?//|@import", style.read_text(encoding="utf-8")), style
+
+
+def test_every_command_is_told_with_its_options(site):
+    page = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    verbs = next(a for a in build_parser()._actions if isinstance(a.choices, dict)).choices
+    for verb in verbs:
+        assert f'<h2 id="{verb}">' in page
+    for option in ("--best-of N", "--sequential", "--reconstructor WAY"):
+        assert f"<code>{option}</code>" in page
+    assert "every command" not in page
+
+
+def test_pictures_stay_small():
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.stat().st_size < 200_000, picture.name
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[there](nowhere.md)", "nowhere.md"),
+        ("[there](index.md#nothing)", "#nothing"),
+        ("::: video4spatial.schema.Nothing", "Nothing"),
+    ],
+)
+def test_a_broken_page_fails(tmp_path, text, told):
+    """The site's own settings, over a page with a broken link."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# Home\n\n{text}\n")
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    del settings["nav"], settings["hooks"], settings["extra_css"]
+    settings["theme"] = {"name": "mkdocs"}
+    for plugin in settings["plugins"]:
+        if isinstance(plugin, dict):
+            plugin["mkdocstrings"]["handlers"]["python"]["paths"] = [str(ROOT / "src")]
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(settings))
+    done = build(tmp_path / "mkdocs.yml", tmp_path / "site")
+    assert done.returncode != 0
+    assert told in done.stderr
