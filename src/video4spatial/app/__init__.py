@@ -1,1 +1,1 @@
-"""The web app: a page to ground and navigate, and a 3D editor of camera paths."""
+"""The web app: one model, served to a browser and to scripts; a session of its own for each person."""

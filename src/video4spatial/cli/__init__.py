@@ -13,6 +13,7 @@ from video4spatial.cli import (
     preparing,
     reporting,
     sampling,
+    serving,
     splitting,
     training,
 )
@@ -52,6 +53,17 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    for group in (sampling, preparing, curating, splitting, training, measuring, experimenting, reporting, making):
+    for group in (
+        sampling,
+        serving,
+        preparing,
+        curating,
+        splitting,
+        training,
+        measuring,
+        experimenting,
+        reporting,
+        making,
+    ):
         group.add_commands(command)
     return parser

@@ -1,6 +1,7 @@
 """Paths from outside the editor and back: presets, files of every format, a table of numbers."""
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -85,8 +86,15 @@ def import_path(
     Recorded poses are thinned out to waypoints that keep to the path (``Imported.apart``), at most ``MAX_WAYPOINTS``
     and at most one for four ``frames``. Raises ``InputError`` naming the file and the line.
     """
-    file = _one(files)
-    format = format or detect_format(file)
+    with tempfile.TemporaryDirectory() as folder:
+        file = _one(files, Path(folder))
+        try:
+            return _imported(file, intrinsics, frames, format or detect_format(file))
+        except InputError as error:  # by its name: where an upload lies means nothing to whoever gave it
+            raise InputError(str(error).replace(f"{file.parent}/", "")) from None
+
+
+def _imported(file: Path, intrinsics: Intrinsics, frames: int, format: str) -> Imported:
     if format in ("waypoints-csv", "waypoints-json"):
         points = load_waypoints(file, format)
         return Imported(points, format, len(points))
@@ -137,6 +145,26 @@ def from_rows(table: Sequence[Sequence[object]], before: Sequence[Waypoint] = ()
     return points
 
 
+def text_of(path: Sequence[Waypoint]) -> str:
+    """The table as text: a waypoint a line, its numbers with commas between."""
+    return "\n".join(", ".join(f"{value + 0.0:g}" for value in row) for row in rows(path))
+
+
+def from_text(text: str, before: Sequence[Waypoint] = ()) -> list[Waypoint]:
+    """Waypoints of such a text; commas, semicolons and blanks all separate, ``#`` starts a comment.
+
+    A line may stop after the place or after the yaw: the angles left out are 0. Raises ``InputError``.
+    """
+    lines = [line.split("#")[0].replace(",", " ").replace(";", " ").split() for line in text.splitlines()]
+    table: list[list[object]] = [[*cells, *[0.0] * (len(NAMES) - len(cells))] for cells in lines if cells]
+    for number, cells in enumerate(cells for cells in lines if cells):
+        if len(cells) not in (3, 4, len(NAMES)):
+            raise InputError(f"row {number} has {len(cells)} numbers: give x y z, x y z yaw, or all six")
+    if not table:
+        raise InputError("there are no waypoints: write one a line, for example 0 0 1 45 0 0")
+    return from_rows(table, before)
+
+
 def _cell(number: int, name: str, cell: str) -> float:
     try:
         return float(cell.replace("−", "-"))  # a minus sign pasted from a text
@@ -144,16 +172,19 @@ def _cell(number: int, name: str, cell: str) -> float:
         raise InputError(f"row {number}: {name} is {cell!r}, which is not a number") from None
 
 
-def _one(files: str | Path | Sequence[str | Path]) -> Path:
+def _one(files: str | Path | Sequence[str | Path], folder: Path) -> Path:
+    """The file to read; COLMAP's, which an upload may keep apart, are brought together in ``folder``."""
     several = [Path(files)] if isinstance(files, str | Path) else [Path(file) for file in files]
     if not several:
         raise InputError("no file was given: choose a camera path file")
     if len(several) == 1:
         return several[0]
     names = {file.name: file for file in several}
-    if "images.txt" not in names:
+    if not {"images.txt", "cameras.txt"} <= names.keys():
         raise InputError(f"{len(several)} files were given: give one, or COLMAP's images.txt and cameras.txt together")
-    return names["images.txt"]
+    for name in ("images.txt", "cameras.txt"):
+        shutil.copyfile(names[name], folder / name)
+    return folder / "images.txt"
 
 
 def _thinned(c2w: Float[np.ndarray, "T 4 4"], most: int) -> tuple[list[int], float]:

@@ -1,0 +1,160 @@
+"""What happens when somebody does something on the page: from a form to a job, and from its steps to the page.
+
+An ask takes two events. The first is answered at once, outside the queue: the form is read and a ``Job`` made, so that
+"Cancel" reaches an ask that still waits. The second waits for the model in Gradio's queue, and follows the job.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from video4spatial.app import shown
+from video4spatial.app.asked import Asked, Outcome, whole_number
+from video4spatial.app.context import Context
+from video4spatial.app.form import ground_ask
+from video4spatial.app.planned import plan_words
+from video4spatial.app.running import Cancelled, Pace, Step
+from video4spatial.app.session import NO_CONTEXT, Session
+from video4spatial.app.studio import Studio
+from video4spatial.schema import InputError
+
+log = logging.getLogger(__name__)
+MODEL = {"concurrency_id": "model", "concurrency_limit": 1}
+"""What every event that uses the model is queued with: they take turns."""
+
+
+class Events:
+    """The handlers of one page; every tab and its session come in by the request."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def begin(self, read: Callable[..., Asked]) -> Callable[..., tuple[Any, Any]]:
+        """The first event of an ask whose form ``read`` reads: what to say, and "Cancel" in use."""
+
+        def handler(request: gr.Request, *fields: Any) -> tuple[Any, Any]:
+            try:
+                session, asked = self.studio.session(request.session_hash), read(*fields)
+            except InputError as error:
+                return shown.note(str(error), "bad"), gr.skip()
+            return self._wait(session, asked)
+
+        return handler
+
+    def again(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+        """The same ask with the next seed that this session has not tried."""
+        session = self.studio.session(request.session_hash)
+        try:
+            asked = session.outcome(whole_number(event._data.get("ask"), "ask") or 0).asked
+        except InputError as error:
+            return shown.note(str(error), "bad"), gr.skip()
+        tried = {made.asked.seed for made in session.asks if made.asked.with_seed(0) == asked.with_seed(0)}
+        return self._wait(session, asked.with_seed(max(tried) + asked.best_of))
+
+    def _wait(self, session: Session, asked: Asked) -> tuple[Any, Any]:
+        if session.context is None:
+            return shown.note(NO_CONTEXT, "bad"), gr.skip()
+        before = self.studio.waiting()
+        session.pending.append((asked, session.new_job(asked.task)))
+        turns = "1 job is before it" if before == 1 else f"{before} jobs are before it"
+        words = "Starting." if not before else f"Waiting for its turn: {turns}."
+        return shown.note(words), gr.update(interactive=True)
+
+    def follow(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """The second event of an ask: progress, result, gallery, "Cancel"."""
+        session = self.studio.session(request.session_hash)
+        if not session.pending:
+            yield (gr.skip(),) * 4
+            return
+        asked, job = session.pending.popleft()
+        pace = Pace()
+        for event in session.ask(asked, job):
+            if isinstance(event, Step):
+                if event.pictures or pace.lets(event.done, event.total):
+                    yield shown.progress(event), gr.skip(), gr.skip(), gr.skip()
+                continue
+            outcome: Outcome = event.result
+            card = shown.outcome(outcome, session.context)
+            more = gr.update(interactive=bool(session.alive()))
+            yield "", card, shown.gallery(session.asks, session.context), more
+
+    def check(self, upload: str | None, request: gr.Request) -> tuple[Any, Any]:
+        """The first event of a walk-through: is it a video that can be used?"""
+        if not upload:
+            return gr.skip(), gr.skip()
+        try:
+            session = self.studio.session(request.session_hash)
+            video = session.check(upload)
+        except InputError as error:
+            return shown.note(f"{error}", "bad"), gr.skip()
+        session.pending_context.append((video, session.new_job("encode")))
+        return shown.note(f"Checked: {video.words}. Waiting for its turn."), gr.update(interactive=True)
+
+    def room(self, number: Any, request: gr.Request) -> tuple[Any, Any]:
+        """The first event of a room made here."""
+        try:
+            session = self.studio.session(request.session_hash)
+            wanted = whole_number(number, "room")
+        except InputError as error:
+            return shown.note(str(error), "bad"), gr.skip()
+        session.pending_context.append((wanted or 0, session.new_job("encode")))
+        return shown.note("Waiting for its turn."), gr.update(interactive=True)
+
+    def follow_context(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """The second event of a walk-through: status, video, suggestions, "Cancel"."""
+        session = self.studio.session(request.session_hash)
+        if not session.pending_context:
+            yield (gr.skip(),) * 4
+            return
+        given, job = session.pending_context.popleft()
+        work = session.make_room(given, job) if isinstance(given, int) else session.encode(given, job)
+        try:
+            for event in work:
+                if isinstance(event, Step):
+                    yield shown.progress(event), gr.skip(), gr.skip(), gr.skip()
+                    continue
+                context: Context = event.result
+                chosen = context.chosen(int(self.studio.pipeline.config.context_latents))
+                choices = self.studio.suggestions(session)
+                video = str(context.video) if isinstance(given, int) else gr.skip()
+                told = shown.context_note(context, chosen)
+                yield told, video, gr.update(choices=choices, value=None), self._cancel_button(session)
+        except Cancelled:
+            yield (
+                shown.note("Cancelled: give a walk-through again."),
+                gr.skip(),
+                gr.skip(),
+                self._cancel_button(session),
+            )
+        except InputError as error:
+            yield shown.note(str(error), "bad"), gr.skip(), gr.skip(), self._cancel_button(session)
+        except Exception as error:
+            log.exception("a walk-through could not be encoded")
+            told = shown.note(f"{type(error).__name__}: {error}. The app is still running: try another video.", "bad")
+            yield told, gr.skip(), gr.skip(), self._cancel_button(session)
+
+    def _cancel_button(self, session: Session) -> Any:
+        return gr.update(interactive=bool(session.alive()))
+
+    def stop(self, request: gr.Request) -> str:
+        """Stop what this session runs and what it has waiting."""
+        stopped = self.studio.session(request.session_hash).cancel()
+        return shown.note("Cancelling: it stops at the next step." if stopped else "There is nothing to cancel.")
+
+    def plan(self, request: gr.Request, sentence: str, place: str, *settings: Any) -> str:
+        """What the next ask will need."""
+        session = self.studio.session(request.session_hash)
+        if session.context is None:
+            return ""
+        try:
+            asked = ground_ask(sentence or "it", place, *settings)
+            words = plan_words(self.studio.pipeline, self.studio.device, session.context.scene, asked, session.pace)
+        except InputError as error:
+            return shown.note(str(error), "bad")
+        return shown.facts(f"This ask: {words}.")
+
+    def end(self, request: gr.Request) -> None:
+        """The tab was closed."""
+        self.studio.end(request.session_hash)

@@ -1,0 +1,121 @@
+"""The endpoints, called over HTTP by Gradio's own client against the real small model."""
+
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio_client")
+
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from video4spatial.storage.video import probe
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def client(served_app, tmp_path):
+    client = Client(served_app.url, verbose=False, download_files=tmp_path)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ready(client, walk_file):
+    client.predict(handle_file(str(walk_file)), api_name="/encode")
+    return client
+
+
+def test_the_example_of_the_page_runs(served_app, walk_file, tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "app.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(example.strip().splitlines()) <= 10
+    (tmp_path / "walk.mp4").write_bytes(walk_file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    code = compile(example.replace("http://127.0.0.1:7860", served_app.url), "docs/app.md", "exec")
+    exec(code, names)
+    told = capsys.readouterr().out
+    assert "'latents': 11" in told
+    assert re.search(r"^(found|not found) ", told, re.M)
+    assert "2 waypoints" in told
+    assert probe(names["video"]).frames == 33
+
+
+def test_the_endpoints_are_these(client):
+    public = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert sorted(public) == ["/cancel", "/encode", "/ground", "/navigate", "/status"]
+
+
+def test_refusals_say_why(client, tmp_path):
+    with pytest.raises(AppError, match="no walk-through yet"):
+        client.predict("the bed", api_name="/ground")
+    (tmp_path / "walk.mp4").write_text("no video")
+    with pytest.raises(AppError, match=r"walk\.mp4 cannot be read as a video"):
+        client.predict(handle_file(str(tmp_path / "walk.mp4")), api_name="/encode")
+
+
+def test_more_refusals(ready):
+    for arguments, told in (
+        ({"instruction": "quux"}, "knows none of these words"),
+        ({"instruction": "x" * 301}, "300"),
+        ({"instruction": "the bed", "seed": 0.5}, "seed is 0.5"),
+    ):
+        with pytest.raises(AppError, match=told):
+            ready.predict(**arguments, api_name="/ground")
+    for arguments, told in (
+        ({"preset": "sideways"}, "no camera preset"),
+        ({"waypoints": {"x": 1}}, "list of rows"),
+        ({"waypoints": [[0, 0]]}, "waypoint 1"),
+    ):
+        with pytest.raises(AppError, match=told):
+            ready.predict(**arguments, api_name="/navigate")
+    assert ready.predict(api_name="/status")["jobs"] == []
+
+
+def test_a_path_file(ready, tmp_path):
+    (tmp_path / "mine.csv").write_text("x,y,z,yaw,pitch,roll\n0,0,0,0,0,0\n0,0,1,0.6,0,0\n")
+    _, answer = ready.predict(path_file=handle_file(str(tmp_path / "mine.csv")), steps=1, api_name="/navigate")
+    assert (answer["state"], answer["asked"]) == ("done", "mine.csv")
+
+
+def test_cancel_from_the_side(ready):
+    job = ready.submit("the bed", steps=400, api_name="/ground")
+    while not ready.predict(api_name="/status")["jobs"]:
+        time.sleep(0.05)
+    assert ready.predict(api_name="/cancel") == {"cancelled": 1}
+    video, answer = job.result(timeout=60)
+    assert video is None
+    assert answer["state"] == "cancelled"
+
+
+def test_many_asks_at_once_and_two_clients(served_app, ready):
+    other = Client(served_app.url, verbose=False)
+    jobs = [ready.submit("the bed", steps=1, seed=seed, api_name="/ground") for seed in range(6)]
+    with pytest.raises(AppError, match="no walk-through yet"):
+        other.predict("the bed", api_name="/ground")
+    answers = [job.result(timeout=120)[1] for job in jobs]
+    assert [answer["settings"]["seed"] for answer in answers] == list(range(6))
+    assert len(ready.predict(api_name="/status")["asks"]) == 6
+    other.close()
+
+
+def test_the_end_of_a_client_removes_its_files(served_app, walk_file):
+    before = {thread.name for thread in threading.enumerate()}
+    client = Client(served_app.url, verbose=False)
+    client.predict(handle_file(str(walk_file)), api_name="/encode")
+    client.predict(steps=1, api_name="/navigate")
+    session = served_app.studio.sessions[client.session_hash]
+    assert any(session.folder.iterdir())
+    client.close()
+    for _ in range(200):
+        if not session.folder.exists():
+            break
+        time.sleep(0.1)
+    assert not session.folder.exists()
+    assert client.session_hash not in served_app.studio.sessions
+    assert not {t.name for t in threading.enumerate() if t.name.startswith("video4spatial-")} - before
