@@ -7,6 +7,7 @@ from distributions import ROOT, Built, build, extras, fresh_environment, require
 
 from video4spatial.storage.video import write_video
 
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     pytest.importorskip("hatchling", reason="building needs hatchling: pip install 'video4spatial[dev]'")
