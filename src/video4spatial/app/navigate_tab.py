@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app import shown, texts
+from video4spatial.app.editor.tab import editor_part
 from video4spatial.app.form import BY_FILE, BY_PRESET, BY_WAYPOINTS, route_of, takes_not
 from video4spatial.app.route import PRESETS, text_of, waypoints_along
 from video4spatial.app.studio import Studio
@@ -43,6 +44,7 @@ def navigate_form(studio: Studio) -> PathForm:
         waypoints = gr.Textbox(
             texts.EXAMPLE_WAYPOINTS, label="Waypoints", info=texts.WAYPOINTS_INFO, lines=4, elem_id="waypoints"
         )
+        editor = editor_part(studio.editors, waypoints)
     with gr.Group(visible=False) as by_file:
         file = gr.File(label=f"Path file: {', '.join(FORMATS)}", file_count="single", height=120)
     to_waypoints = gr.Button("Write this path as waypoints", size="sm")
@@ -67,5 +69,5 @@ def navigate_form(studio: Studio) -> PathForm:
 
     source.change(choose, source, [by_preset, by_waypoints, by_file], **_QUICK)
     name.change(options, name, [degrees, metres], **_QUICK)
-    to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK)
+    editor.follow(to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK))
     return form

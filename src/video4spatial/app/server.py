@@ -83,7 +83,7 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
                 footer_links=[],
                 allowed_paths=[str(files.sessions)],
                 max_file_size=most,
-                app_kwargs={"middleware": OnlyHere.middleware(most)},
+                app_kwargs={"middleware": OnlyHere.middleware(most), "routes": studio.editors.door.routes},
                 theme=theme(),
                 css=CSS,
             )
