@@ -13,6 +13,7 @@ import gradio as gr
 from video4spatial.app import shown
 from video4spatial.app.asked import Asked, Outcome, whole_number
 from video4spatial.app.context import Context
+from video4spatial.app.editor.tab import Editors
 from video4spatial.app.form import ground_ask
 from video4spatial.app.planned import plan_words
 from video4spatial.app.running import Cancelled, Pace, Step
@@ -28,8 +29,8 @@ MODEL = {"concurrency_id": "model", "concurrency_limit": 1}
 class Events:
     """The handlers of one page; every tab and its session come in by the request."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    def __init__(self, studio: Studio, editors: Editors) -> None:
+        self.studio, self.editors = studio, editors
 
     def begin(self, read: Callable[..., Asked]) -> Callable[..., tuple[Any, Any]]:
         """The first event of an ask whose form ``read`` reads: what to say, and "Cancel" in use."""
@@ -69,11 +70,12 @@ class Events:
             yield (gr.skip(),) * 4
             return
         asked, job = session.pending.popleft()
-        pace = Pace()
+        pace, pictures = Pace(), ()
         for event in session.ask(asked, job):
             if isinstance(event, Step):
+                pictures = event.pictures or pictures  # a preview stays until the next
                 if event.pictures or pace.lets(event.done, event.total):
-                    yield shown.progress(event), gr.skip(), gr.skip(), gr.skip()
+                    yield shown.progress(event, pictures), gr.skip(), gr.skip(), gr.skip()
                 continue
             outcome: Outcome = event.result
             card = shown.outcome(outcome, session.context)
@@ -157,4 +159,5 @@ class Events:
 
     def end(self, request: gr.Request) -> None:
         """The tab was closed."""
+        self.editors.end(request.session_hash)
         self.studio.end(request.session_hash)

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app import api, shown, texts
+from video4spatial.app.editor.tab import Editors
 from video4spatial.app.events import MODEL, Events
 from video4spatial.app.form import Settings, ground_ask, navigate_ask, settings_fields
 from video4spatial.app.navigate_tab import PathForm, navigate_form
@@ -26,11 +27,11 @@ class Parts:
     cancel: gr.Button
 
 
-def build_page(studio: Studio) -> gr.Blocks:
+def build_page(studio: Studio, editors: Editors) -> gr.Blocks:
     """The whole page with its events, and the endpoints for clients."""
     day = 24 * 3600
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(3600, day)) as page:
-        events = Events(studio)
+        events = Events(studio, editors)
         gr.HTML(
             f'<header class="v4s-head"><h1>{texts.TITLE}</h1>'
             f"<p>{texts.lead(studio.name, studio.makes_rooms)}</p></header>"
@@ -43,12 +44,12 @@ def build_page(studio: Studio) -> gr.Blocks:
                 with gr.Tab("Ground", id="ground"):
                     sentence, place, suggestion, ground = _ground_form(studio)
                 with gr.Tab("Navigate", id="navigate"):
-                    path = navigate_form(studio)
+                    path = navigate_form(studio, editors)
                     navigate = gr.Button("Follow the path", variant="primary")
                 settings = settings_fields(studio.pipeline.config)
                 plan = gr.HTML("", elem_classes="v4s-facts")
                 cancel = gr.Button("Cancel", interactive=False)
-                progress = gr.HTML("", elem_id="progress")
+                progress = gr.HTML("", elem_id="progress", padding=False)
                 result = gr.HTML("", elem_id="result", js_on_load=SCRIPT)
         gr.HTML(f'<h2 class="v4s-title">{texts.ASKS}</h2>')
         gallery = gr.HTML(shown.gallery([], None), elem_id="asks", js_on_load=SCRIPT)
@@ -81,7 +82,7 @@ def _context_part(studio: Studio) -> ContextPart:
         sources=["upload", "webcam"],
         webcam_options=gr.WebcamOptions(mirror=False),
         include_audio=True,  # left as it is: no second encoding
-        height=260,
+        height=300,
         elem_id="context",
     )
     number = room = None

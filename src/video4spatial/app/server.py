@@ -13,7 +13,7 @@ from video4spatial.app.guard import Limits
 from video4spatial.app.login import login_for
 from video4spatial.schema import InputError
 
-INSTALL = "the app needs gradio: pip install 'video4spatial[app]'"
+INSTALL = "the app needs gradio and viser: pip install 'video4spatial[app]'"
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -48,7 +48,7 @@ def require_gradio() -> None:
     """Say which extra is missing, before a model is loaded."""
     from importlib.util import find_spec
 
-    if find_spec("gradio") is None:
+    if find_spec("gradio") is None or find_spec("viser") is None:
         raise InputError(INSTALL)
 
 
@@ -57,13 +57,19 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
     """Serve ``pipeline`` for as long as the context lasts; then stop, and remove every file."""
     require_gradio()
     with _environment(QUIET), private_folder(serving.temporary) as files:
+        from video4spatial.app.editor.proxy import Door
+        from video4spatial.app.editor.tab import Editors
         from video4spatial.app.local import OnlyHere
         from video4spatial.app.page import build_page
         from video4spatial.app.studio import Studio
         from video4spatial.app.styles import CSS, theme
 
         studio = Studio(pipeline, files, name, serving.limits)
-        page = build_page(studio)
+        door, config = Door(), pipeline.config
+        editors = Editors(
+            door, pipeline.intrinsics, int(config.frames), lambda key: studio.session(key).folder, float(config.fps)
+        )
+        page = build_page(studio, editors)
         most = int(serving.limits.megabytes * 1e6)
         try:
             _, url, _ = page.launch(
@@ -83,12 +89,13 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
                 footer_links=[],
                 allowed_paths=[str(files.sessions)],
                 max_file_size=most,
-                app_kwargs={"middleware": OnlyHere.middleware(most)},
+                app_kwargs={"middleware": OnlyHere.middleware(most), "routes": door.routes},
                 theme=theme(),
                 css=CSS,
             )
             yield Running(url, studio, files)
         finally:
+            editors.close()
             studio.close()
             page.close(verbose=False)
 
