@@ -27,8 +27,7 @@ from video4spatial.evaluate.cases import CaseContent
 from video4spatial.evaluate.fidelity import psnr
 from video4spatial.evaluate.following import measure_following
 from video4spatial.evaluate.judge import centred
-from video4spatial.evaluate.marked import LEAST_LIKENESS, RoomLabels
-from video4spatial.evaluate.marked import Outcome as Marks
+from video4spatial.evaluate.marked import LEAST_LIKENESS, BoxMark, RoomLabels
 from video4spatial.evaluate.path_consistency import path_consistency
 from video4spatial.evaluate.reconstructors import open_reconstructor
 from video4spatial.evaluate.spatial import SceneCloud, spatial_distance
@@ -63,7 +62,7 @@ def of_truth(content: CaseContent, frames: np.ndarray, tail: int, labels: RoomLa
         seen = object_box(ids, labels.target)
         told["target centred"] = float(seen is not None and centred(seen, labels.lens.width, labels.lens.height))
     if box is not None:
-        told["box right"] = float(labels(moving[-1], box[0]).outcome is Marks.RIGHT)
+        told["box right"] = float(labels(moving[-1], box[0]).outcome is BoxMark.RIGHT)
     return told
 
 

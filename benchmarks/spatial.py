@@ -3,7 +3,8 @@
     python benchmarks/spatial.py --out benchmarks/results/spatial.json
 
 Each row: SD by the rooms reconstructor from the pixels, beside SD with the true depth and poses of the same altered
-room ("oracle": what a perfect reconstruction would give). Means over the rooms; outcomes are counted.
+room ("oracle": what a perfect reconstruction would give). Over the rooms: means of those that have a distance; medians
+of all, a room without one counting as farther than any. Outcomes are counted.
 """
 
 import argparse
@@ -116,7 +117,7 @@ def one_room(seed: int, config: RoomsConfig, every: int, only_truth: bool) -> li
             "distance": result.distance,
             "mean_over_frames": float(np.nanmean(result.per_frame)) if result.per_frame else None,
             "oracle": oracle(shown, c2w, config, cloud) if shown is not None else None,
-            "found": result.found,
+            "lost": result.lost,
             "seconds": {"reconstruct": halfway - began, "distance": time.perf_counter() - halfway},
         }
         if shown is room:
@@ -164,7 +165,7 @@ def thinning(made, anchors: Anchors, cloud: SceneCloud) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> list[dict]:
-    """Means over the rooms of each case and level."""
+    """Medians and means over the rooms of each case and level."""
     keys = list(dict.fromkeys((row["case"], row["level"]) for row in rows))
     out = []
     for case, level in keys:
@@ -178,14 +179,29 @@ def table(rows: list[dict]) -> list[dict]:
             {
                 "case": case,
                 "level": level,
+                "median": median(group),
                 "mean": float(np.mean(scored)) if scored else None,
                 "deviation": float(np.std(scored)) if scored else None,
                 "most": float(np.max(scored)) if scored else None,
                 "oracle": float(np.mean(oracles)) if oracles else None,
+                "oracle_median": float(np.median(oracles)) if oracles else None,
+                "lost": mean_lost(group),
                 "outcomes": counts,
             }
         )
     return out
+
+
+def median(rows: list[dict]) -> float | None:
+    """The median SD of all rows, those without one counting as infinitely far; None where it is one of these."""
+    value = float(np.median([np.inf if row["distance"] is None else row["distance"] for row in rows]))
+    return value if np.isfinite(value) else None
+
+
+def mean_lost(rows: list[dict]) -> float | None:
+    """The mean share of lost frames, of rows that were reconstructed by themselves."""
+    shares = [row["lost"] for row in rows if "lost" in row]
+    return float(np.mean(shares)) if shares else None
 
 
 def camera(rows: list[dict]) -> dict:
@@ -233,6 +249,10 @@ def summary(rows: list[dict]) -> dict:
         "cloud_points": CLOUD_POINTS,
         "camera": camera(rows),
         "table": table(rows),
+        "rooms": [
+            {key: row.get(key) for key in ("room", "case", "level", "outcome", "distance", "oracle", "lost")}
+            for row in rows
+        ],
         "thinning_error_metres": {n: max(one[n] for one in thinned) for n in thinned[0]},
         "seconds_a_video": {part: float(np.mean([one[part] for one in timed])) for part in ("reconstruct", "distance")},
     }

@@ -119,3 +119,12 @@ def test_what_is_wrong_is_found(tmp_path):
     assert not refusal(["modes"])
     assert "--colour" in refusal(["modes", "--colour"])
     assert "--best-of" in options_of_the_parser()
+
+
+def test_every_verb_has_a_page():
+    verbs = next(a for a in build_parser()._actions if isinstance(a.choices, dict)).choices
+    pages = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+    for verb in verbs:
+        page = pages.get(f"docs/how-to/{verb}.md") or pages.get(f"docs/{verb}.md")
+        assert page is not None, f"write docs/how-to/{verb}.md"
+        assert re.search(rf"^video4spatial {verb}\b", page, re.M), f"the page of {verb} shows no command"

@@ -6,7 +6,7 @@ import pytest
 from video4spatial.data.rooms import RoomsConfig
 from video4spatial.evaluate.colmap import ColmapReconstructor
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed
-from video4spatial.evaluate.spatial import Outcome, SceneCloud, spatial_distance
+from video4spatial.evaluate.spatial import SceneCloud, SpatialOutcome, spatial_distance
 from video4spatial.rooms import tour
 from video4spatial.schema import InputError, Intrinsics
 
@@ -21,8 +21,8 @@ def test_a_textured_room_is_reconstructed():
     anchors = Anchors(frames[::2], c2w[::2], CONFIG.intrinsics)
     made = ColmapReconstructor(threads=1, max_features=1024)(frames[1::2], anchors)
     result = spatial_distance(made, anchors, SceneCloud(room.point_cloud(200_000).points))
-    assert result.outcome is Outcome.SCORED
-    assert result.found > 0.5
+    assert result.outcome is SpatialOutcome.SCORED
+    assert result.lost < 0.5
     assert result.distance < 0.15
     assert result.anchor_metres < 0.15
 

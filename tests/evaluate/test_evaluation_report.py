@@ -12,7 +12,7 @@ from evaluate.report_folder import EXPERIMENT, HOSTILE, METHODS, full, write_fol
 
 from video4spatial.cli import main
 from video4spatial.commands.report import write_report
-from video4spatial.evaluate.generated import Outcome
+from video4spatial.evaluate.generated import VideoOutcome
 from video4spatial.evaluate.report.blocks import Plot, Point
 from video4spatial.evaluate.report.document import PAPER_LINK, make_report
 from video4spatial.evaluate.report.examples import path_words, ranked
@@ -22,7 +22,7 @@ from video4spatial.evaluate.report.plot import plot_svg
 from video4spatial.evaluate.report.tables import outcomes
 from video4spatial.evaluate.run import Row
 
-SCORED = [Row("full", str(n), "grounding", 0, Outcome.OK, values={"sd": n / 10}) for n in range(5)]
+SCORED = [Row("full", str(n), "grounding", 0, VideoOutcome.OK, values={"sd": n / 10}) for n in range(5)]
 VOID = {"meta", "img", "br", "path", "circle", "rect"}
 
 
@@ -161,7 +161,7 @@ def test_differences_are_the_methods_minus_full_with_their_test(report):
     row = next(line for line in report.markdown.splitlines() if line.startswith("| Worse") and "agrees" in line)
     sd = row.split(" | ")[1]
     assert sd == "+0.445; [+0.427, +0.463]; p = 0.002, 10 cases; paper +0.2900; agrees"
-    assert "| 25 | – | 0.44; [0.11, 0.78] of 9 |" in report.markdown  # the curve's table
+    assert "| 25 | – | 0.44; [0.11, 0.78], 9 of 10 |" in report.markdown  # the curve's table
     assert "| alike | +0.000; [-0.006, +0.006]; p = 1.000 |" in report.markdown
 
 

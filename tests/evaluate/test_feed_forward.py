@@ -12,7 +12,7 @@ import torch
 from video4spatial.evaluate.chunked import ChunkedReconstructor, Views
 from video4spatial.evaluate.feed_forward import DepthAnythingViews, VGGTViews, depth_anything_3, vggt, vggt_images
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed
-from video4spatial.evaluate.spatial import Outcome, SceneCloud, spatial_distance
+from video4spatial.evaluate.spatial import SceneCloud, SpatialOutcome, spatial_distance
 from video4spatial.geometry.cameras import unproject_depth
 from video4spatial.geometry.poses import invert, rotation_from_angles
 from video4spatial.rooms import tour
@@ -78,7 +78,7 @@ def test_chunks_come_into_one_frame(world):
     assert seen == list(range(ANCHORS, COUNT))  # every frame once, in order
     assert len(made.points) == len(made.c2w) == FRAMES
     result = spatial_distance(made, world.anchors, world.cloud)
-    assert result.outcome is Outcome.SCORED
+    assert result.outcome is SpatialOutcome.SCORED
     exact = [unproject_depth(d, c, world.lens)[d > 0] for d, c in zip(world.depth, world.c2w, strict=True)]
     floor = max(world.cloud.distances(part.reshape(-1, 3)).mean() for part in exact[ANCHORS:])
     assert result.distance == pytest.approx(floor, abs=0.02)
@@ -129,7 +129,7 @@ def test_vggt_adapter(world):
     made = ChunkedReconstructor("VGGT", views, chunk=16, shared=6)(world.images[ANCHORS:], world.anchors)
     result = spatial_distance(made, world.anchors, world.cloud)
     assert len(network.calls) == 2
-    assert result.outcome is Outcome.SCORED
+    assert result.outcome is SpatialOutcome.SCORED
     assert result.distance < 0.08
     assert made.intrinsics.fx == pytest.approx(world.lens.fx, rel=0.02)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from video4spatial.evaluate.cases import Case
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome
+from video4spatial.evaluate.generated import GeneratedFolder, VideoOutcome
 from video4spatial.evaluate.method_info import MethodInfo, at_length
 from video4spatial.schema import Clip, InputError
 from video4spatial.storage.video import read_video, write_video
@@ -41,7 +41,7 @@ def test_lossless_videos_come_back_bit_for_bit(folder):
     frames = noise(25)
     put(folder, frames)
     video = read(folder)
-    assert video.outcome is Outcome.OK
+    assert video.outcome is VideoOutcome.OK
     assert (video.frames == frames).all()
     assert (len(video.moving), len(video.tail), video.fps) == (17, 8, 16.0)
     put(folder, noise(17, 31, 21), PATH)  # no side need be even
@@ -62,11 +62,11 @@ def test_a_folder_of_images_is_a_video(folder):
 
 
 def test_what_is_wrong_has_a_name(folder):
-    assert read(folder).outcome is Outcome.MISSING
+    assert read(folder).outcome is VideoOutcome.MISSING
     for frames, outcome in (
-        (noise(24), Outcome.WRONG_LENGTH),
-        (noise(1), Outcome.WRONG_LENGTH),
-        (noise(25, 32, 64), Outcome.WRONG_SIZE),
+        (noise(24), VideoOutcome.WRONG_LENGTH),
+        (noise(1), VideoOutcome.WRONG_LENGTH),
+        (noise(25, 32, 64), VideoOutcome.WRONG_SIZE),
     ):
         put(folder, frames)
         video = read(folder)
@@ -75,14 +75,14 @@ def test_what_is_wrong_has_a_name(folder):
         assert len(video.frames) == 0
     for junk in (b"", b"not a video", folder.video("veo-3", CASE.case_id).read_bytes()[:400]):
         folder.video("veo-3", CASE.case_id).write_bytes(junk)
-        assert read(folder).outcome is Outcome.UNREADABLE
+        assert read(folder).outcome is VideoOutcome.UNREADABLE
     folder.video("veo-3", CASE.case_id).unlink()
     (folder.method("veo-3") / CASE.case_id).mkdir()
-    assert read(folder).outcome is Outcome.UNREADABLE
+    assert read(folder).outcome is VideoOutcome.UNREADABLE
     folder.said("veo-3", CASE.case_id).write_text("{")
-    assert read(folder).outcome is Outcome.UNREADABLE
+    assert read(folder).outcome is VideoOutcome.UNREADABLE
     folder.said("veo-3", CASE.case_id).write_text(json.dumps({"not_applicable": "no paths"}))
-    assert read(folder).outcome is Outcome.NOT_APPLICABLE
+    assert read(folder).outcome is VideoOutcome.NOT_APPLICABLE
 
 
 def describe(folder, **content):
@@ -93,20 +93,25 @@ def test_other_sizes_and_lengths_are_taken_where_that_is_said(folder):
     describe(folder, tail_frames=0, size="fit", length="resample")
     put(folder, noise(48, 128, 72), fps=24.0)
     video = read(folder)
-    assert video.outcome is Outcome.OK
+    assert video.outcome is VideoOutcome.OK
     assert video.frames.shape == (17, 32, 64, 3)
     assert len(video.moving) == 17
+    assert video.own.shape == (17, 72, 128, 3)  # its own pixels, for what judges those
+    assert np.array_equal(video.own_moving, video.own)
     assert video.fps == 16.0
     describe(folder, length="prefix")
     put(folder, noise(9), PATH)
-    assert len(read(folder, PATH).frames) == 9
+    prefix = read(folder, PATH)
+    assert len(prefix.frames) == 9
+    assert prefix.own is None
+    assert prefix.own_moving is prefix.frames or np.array_equal(prefix.own_moving, prefix.moving)
     put(folder, noise(33), PATH)
     assert len(read(folder, PATH).frames) == 17
     put(folder, noise(1), PATH)
-    assert read(folder, PATH).outcome is Outcome.WRONG_LENGTH
+    assert read(folder, PATH).outcome is VideoOutcome.WRONG_LENGTH
     describe(folder, size="fit", length="resample")
     put(folder, noise(1), PATH)
-    assert read(folder, PATH).outcome is Outcome.WRONG_LENGTH  # one frame is no video
+    assert read(folder, PATH).outcome is VideoOutcome.WRONG_LENGTH  # one frame is no video
 
 
 @pytest.mark.parametrize(

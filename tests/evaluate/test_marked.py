@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from video4spatial.evaluate.marked import Outcome, RoomLabels, box_colour, compare, object_in_box
+from video4spatial.evaluate.marked import BoxMark, RoomLabels, box_colour, compare, object_in_box
 from video4spatial.evaluate.views import SHELL
 from video4spatial.geometry.boxes import iou
 from video4spatial.rooms import PALETTE, object_box
@@ -29,21 +29,21 @@ def blurred(frame):
 def test_the_truth_is_right(easy_cases, judges):
     for degrade in (np.asarray, blurred):
         outcomes = [judge(degrade(last_frame(c)), c.box).outcome for judge, c in zip(judges, easy_cases, strict=True)]
-        assert outcomes.count(Outcome.RIGHT) >= 18, outcomes
-        assert not {Outcome.WRONG_COLOUR, Outcome.WRONG_CATEGORY, Outcome.NOTHING} & set(outcomes)
+        assert outcomes.count(BoxMark.RIGHT) >= 18, outcomes
+        assert not {BoxMark.WRONG_COLOUR, BoxMark.WRONG_CATEGORY, BoxMark.NOTHING} & set(outcomes)
 
 
 def test_frames_of_other_rooms_are_undecided(easy_cases, judges):
     others = [*easy_cases[1:], easy_cases[0]]
     outcomes = [judge(last_frame(other), other.box).outcome for judge, other in zip(judges, others, strict=True)]
-    assert outcomes.count(Outcome.UNDECIDED) >= 18, outcomes
+    assert outcomes.count(BoxMark.UNDECIDED) >= 18, outcomes
 
 
 def test_plain_and_random_frames_are_undecided(easy_cases, judges):
     frame = last_frame(easy_cases[0])
     noise = np.random.default_rng(0).integers(0, 256, frame.shape).astype(np.uint8)
     for nonsense in (np.full_like(frame, 200), noise):
-        assert judges[0](nonsense, easy_cases[0].box).outcome is Outcome.UNDECIDED
+        assert judges[0](nonsense, easy_cases[0].box).outcome is BoxMark.UNDECIDED
 
 
 def test_a_box_on_another_object_is_not_right(easy_cases, judges):
@@ -56,7 +56,7 @@ def test_a_box_on_another_object_is_not_right(easy_cases, judges):
                 continue
             if box is None or box.area < 60 or iou(box, case.box) > 0.2:
                 continue
-            assert judge(last_frame(case), box).outcome is not Outcome.RIGHT
+            assert judge(last_frame(case), box).outcome is not BoxMark.RIGHT
             tried += 1
     assert tried >= 5
 
@@ -66,7 +66,7 @@ def test_a_box_on_the_bare_wall_marks_nothing(easy_cases):
     ids = np.full((64, 96), 3, np.uint16)
     assert case.room.object(3).category == "wall"
     assert object_in_box(case.room, ids, Box(10, 10, 40, 40)) == 0
-    assert compare(case.room, 0, case.case.facts["object_id"]) is Outcome.NOTHING
+    assert compare(case.room, 0, case.case.facts["object_id"]) is BoxMark.NOTHING
 
 
 def test_a_thin_object_wins_over_what_shows_through(easy_cases):
@@ -84,15 +84,15 @@ def test_category_counts_before_colour(easy_cases):
     for room in [case.room for case in easy_cases]:
         for target in room.targets():
             wanted = room.object(target.object_id)
-            assert compare(room, wanted.id, wanted.id) is Outcome.RIGHT
+            assert compare(room, wanted.id, wanted.id) is BoxMark.RIGHT
             for made in room.objects:
                 outcome = compare(room, made.id, wanted.id)
                 seen.add(outcome)
                 if made.category != wanted.category:
-                    assert outcome is Outcome.WRONG_CATEGORY
+                    assert outcome is BoxMark.WRONG_CATEGORY
                 elif made.id != wanted.id and wanted.colour:
-                    assert outcome is Outcome.WRONG_COLOUR  # a phrase names one object
-    assert seen == {Outcome.RIGHT, Outcome.WRONG_CATEGORY, Outcome.WRONG_COLOUR}
+                    assert outcome is BoxMark.WRONG_COLOUR  # a phrase names one object
+    assert seen == {BoxMark.RIGHT, BoxMark.WRONG_CATEGORY, BoxMark.WRONG_COLOUR}
 
 
 def test_judging_is_deterministic_and_knows_its_size(easy_cases, judges):

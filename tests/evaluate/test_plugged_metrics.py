@@ -1,5 +1,7 @@
 """Spatial Distance and Instruction Following as metrics: what they say of true, still and random videos."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,13 @@ from safetensors.torch import save_file
 from video4spatial.evaluate.benchmarks import open_contents
 from video4spatial.evaluate.detector import RoomsDetector
 from video4spatial.evaluate.following_metric import InstructionFollowing
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome, Video
+from video4spatial.evaluate.generated import GeneratedFolder, Video, VideoOutcome
 from video4spatial.evaluate.judge import Answer, Verdict
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Score
 from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.evaluate.perceptual import LPIPS
-from video4spatial.evaluate.quality_metrics import LPIPSMetric
+from video4spatial.evaluate.quality_metrics import ImagingQualityMetric, LPIPSMetric
 from video4spatial.evaluate.rooms_judge import RoomsJudge
 from video4spatial.evaluate.run import Evaluation, measured
 from video4spatial.evaluate.spatial_metric import SpatialMetric
@@ -24,7 +26,7 @@ from video4spatial.storage.video import write_video
 
 def shown(content, frames):
     case = content.case
-    return Video("m", case.case_id, 0, Outcome.OK, frames=frames, tail_frames=case.tail_frames, fps=16.0)
+    return Video("m", case.case_id, 0, VideoOutcome.OK, frames=frames, tail_frames=case.tail_frames, fps=16.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,7 @@ def test_a_true_walk_is_near_the_scene_and_follows_its_path(of_task, spatial):
     assert score.notes["outcome"] == "scored"
     still = spatial(content, shown(content, np.repeat(content.truth.frames[:1], 17, axis=0)))
     assert still.values["camera_metres"] > 0.2
+    assert score.values["lost"] == 0
     prefix = spatial(content, shown(content, content.truth.frames[:9]))
     assert prefix.values["camera_metres"] < 0.1
 
@@ -57,7 +60,7 @@ def test_what_cannot_be_registered_has_an_outcome(of_task, spatial):
     score = spatial(content, shown(content, noise))
     assert isinstance(score, Score)
     assert (score.values["sd"], score.values["sd_scored"]) == (None, False)
-    assert score.notes["outcome"] == "not_registered"
+    assert (score.notes["outcome"], score.values["lost"]) == ("lost", 1)
     assert score.values["camera_metres"] is None  # grounding follows no path
 
 
@@ -70,6 +73,58 @@ def test_a_reconstructor_that_cannot_says_why(of_task):
         SpatialMetric("vggt")
     with pytest.raises(InputError, match="use one of auto"):
         SpatialMetric("moon")
+
+
+@pytest.mark.parametrize("kind", ["black", "grey", "noise"])
+def test_worthless_videos_have_no_camera_no_distance_and_no_target(of_task, spatial, kind):
+    walk, ground, absent = (of_task(task) for task in ("navigation", "grounding", "absent"))
+    size = ground.truth.frames.shape[1:]
+
+    def video(content):
+        count = len(content.truth.frames) if content.truth else content.case.frames
+        level = {"black": 0, "grey": 128, "noise": 0}[kind]
+        frames = np.full((count, *size), level, np.uint8)
+        if kind == "noise":
+            frames = np.random.default_rng(0).integers(0, 256, frames.shape, dtype=np.uint8)
+        return shown(content, frames)
+
+    score = spatial(walk, video(walk))
+    assert score.values == {
+        "sd": None,
+        "sd_scored": False,
+        "lost": 1.0,
+        "camera_degrees": None,
+        "camera_metres": None,
+    }
+    assert (score.notes["outcome"], bool(score.notes["camera"])) == ("lost", True)
+    metric = InstructionFollowing()
+    found = metric(ground, video(ground))
+    assert (found.values["if"], found.values["shown"]) == (False, False)
+    assert found.notes["outcome"] == "answered"
+    assert found.notes["reason"]
+    none = metric(absent, video(absent)).values
+    assert (none["false_shown"], none["false_followed"]) == (False, False)
+
+
+def test_imaging_quality_is_of_the_systems_own_pixels(of_task):
+    """Not of what resizing to the benchmark's leaves of them; the box tail aside."""
+
+    class Width:
+        name = "width"
+
+        def __call__(self, frame):
+            return float(frame.shape[2])
+
+    content = of_task("grounding")
+    tail = content.case.tail_frames
+    metric = ImagingQualityMetric()
+    metric.scorer = Width()
+    video = shown(content, content.truth.frames)
+    assert metric(content, video).values["iq"] == content.truth.frames.shape[2] / 100
+    own = np.zeros((len(video.frames), 90, 160, 3), np.uint8)
+    score = metric(content, replace(video, own=own))
+    assert (score.values["iq"], score.notes["size"]) == (1.6, "160x90")
+    assert len(replace(video, own=own).own_moving) == len(own) - tail
 
 
 def test_the_rooms_judge_is_the_default(of_task):

@@ -17,7 +17,7 @@ from video4spatial.evaluate.following import measure_following
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed
 from video4spatial.evaluate.rooms_reconstructor import RoomsReconstructor, depth_net, resized, working_lens
 from video4spatial.evaluate.scene_pose import ScenePoses, agreement, blurred, interpolated, pyramid
-from video4spatial.evaluate.spatial import Outcome, SceneCloud, measure
+from video4spatial.evaluate.spatial import SceneCloud, SpatialOutcome, measure
 from video4spatial.evaluate.train_depth import LAST_SEED, make_pairs, spoiled
 from video4spatial.geometry.cameras import unproject_depth
 from video4spatial.geometry.poses import pose_from_waypoint
@@ -49,7 +49,7 @@ def true_result(held_out):
 
 
 def test_the_true_video_is_near_the_scene_and_its_cameras_are_found(held_out, true_result):
-    assert true_result.outcome is Outcome.SCORED
+    assert true_result.outcome is SpatialOutcome.SCORED
     assert true_result.distance < 0.07
     made = held_out.reconstructor(held_out.truth, held_out.anchors)
     off = np.linalg.norm(made.c2w[:, :3, 3] - held_out.c2w[:, :3, 3], axis=1)
@@ -99,15 +99,34 @@ def test_frames_of_another_room_are_seen(held_out, true_result):
 
 
 @pytest.mark.parametrize("kind", ["noise", "black", "another room"])
-def test_what_is_not_the_room_is_not_registered(held_out, kind):
+def test_what_is_not_the_room_is_lost_and_has_no_camera_error(held_out, kind):
     frames = held_out.foreign
     if kind != "another room":
         rng = np.random.default_rng(0)
         frames = rng.integers(0, 256, held_out.truth.shape, dtype=np.uint8) * np.uint8(kind == "noise")
     result = held_out.sd(frames)
-    assert result.outcome is Outcome.NOT_REGISTERED
+    assert result.outcome is SpatialOutcome.LOST
+    assert result.lost > 0.9
     assert result.distance is None
     assert not result.within(10)
+    followed = measure_following(
+        held_out.reconstructor(frames, held_out.anchors), held_out.anchors, held_out.cloud, held_out.c2w
+    )
+    assert (followed.degrees, followed.metres) == (None, None)
+    assert "not found" in followed.reason
+
+
+def test_frames_that_were_lost_are_counted_and_most_of_them_leave_no_distance(held_out):
+    mixed = held_out.truth.copy()
+    mixed[3:6] = held_out.foreign[3:6]
+    result = held_out.sd(mixed)
+    assert result.outcome is SpatialOutcome.SCORED
+    assert result.lost == pytest.approx(3 / 17)
+    mixed[3:] = held_out.foreign[3:]
+    mostly = held_out.sd(mixed)
+    assert mostly.outcome is SpatialOutcome.LOST
+    assert mostly.lost == pytest.approx(14 / 17)
+    assert "may be lost" in mostly.reason
 
 
 def test_one_frame_and_none(held_out):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from video4spatial.evaluate.benchmarks import open_contents
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome
+from video4spatial.evaluate.generated import GeneratedFolder, VideoOutcome
 from video4spatial.evaluate.metric import Column, Joint, Score
 from video4spatial.evaluate.metrics import JOINTS, make_metrics
 from video4spatial.evaluate.outcome import NotComputed
@@ -200,7 +200,7 @@ def test_why_something_was_not_computed_is_counted(tmp_path, tiny_benchmark, tin
         evaluate(folder, tiny_benchmark, metrics, methods=["full"])
 
 
-def rows_of(method, values, outcome=Outcome.OK):
+def rows_of(method, values, outcome=VideoOutcome.OK):
     return [Row(method, f"c{k}", "grounding", 0, outcome, values=v) for k, v in enumerate(values)]
 
 
@@ -219,7 +219,7 @@ def test_differences_are_paired_over_shared_cases():
 
     rows = rows_of("full", [{"mean": 3.0 + k, "bright": True} for k in range(5)])
     rows += rows_of("rival", [{"mean": 1.0 + k, "bright": k > 2} for k in range(4)] + [{"mean": None, "bright": False}])
-    rows += rows_of("nowhere", [{"mean": None, "bright": None}] * 5, Outcome.NOT_APPLICABLE)
+    rows += rows_of("nowhere", [{"mean": None, "bright": None}] * 5, VideoOutcome.NOT_APPLICABLE)
     found = tables(rows, [Given()])["grounding"]
     assert found["differences"]["full - rival"]["mean"] == {"mean": 2.0, "low": 2.0, "high": 2.0, "of": 4, "p": 0.125}
     assert found["differences"]["full - nowhere"] == {}
@@ -228,10 +228,24 @@ def test_differences_are_paired_over_shared_cases():
     assert list(found["methods"]) == ["full", "nowhere", "rival"]
     assert found["methods"]["full"]["columns"]["bright"]["low"] < 1  # 5 of 5 is not certainty
     text = markdown({"grounding": found}, [Given()])
-    assert "| full - rival | 2.000 [2.000, 2.000] (4) |" in text
+    assert "| full - rival | 2.000 [2.000, 2.000] (4 of 5) |" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1  # no ragged row
     joint = Joint(Column("both", "both", rate=True), ("mean", "bright"), lambda v: None)
     assert "both" in tables(rows, [Given()], [joint])["grounding"]["methods"]["full"]["columns"]
+
+
+def test_what_others_wrote_marks_nothing_up():
+    """Method names, titles and reasons are shown as they are; a bar in one makes no further column."""
+
+    class Loud(Brightness):
+        name, columns = "loud", (Column("mean", "a|b <i>"),)
+
+    rows = [*rows_of("full", [{"mean": 1.0}] * 2), *rows_of("x_*y*", [{"mean": None}] * 2)]
+    rows[-1].not_computed = {"loud": "no | <script> file"}
+    text = markdown(tables(rows, [Loud()]), [Loud()])
+    assert "- loud not computed: no \\| &lt;script&gt; file (videos: x\\_\\*y\\* 1)" in text
+    assert "| method | a\\|b &lt;i&gt; ↑ |" in text
+    assert "<" not in text
 
 
 def test_metrics_are_chosen_by_name():

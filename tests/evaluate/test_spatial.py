@@ -1,6 +1,7 @@
 """Spatial Distance against a slow, readable reference, by axioms, and its outcomes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed, Reconstruction, anchor_indices
 from video4spatial.evaluate.spatial import (
-    Outcome,
     SceneCloud,
     Similarity,
+    SpatialOutcome,
     SpatialResult,
     frame_distances,
     icp,
@@ -89,7 +90,7 @@ def test_the_frame_and_scale_of_the_reconstruction_do_not_matter(seed, scale):
     before = spatial_distance(made, anchors, cloud)
     turn, t = rotation_from_angles(*rng.uniform(-1.5, 1.5, 3)), rng.normal(0, 5, 3)
     after = spatial_distance(made.transformed(scale, turn, t), anchors, cloud)
-    assert before.outcome is after.outcome is Outcome.SCORED
+    assert before.outcome is after.outcome is SpatialOutcome.SCORED
     assert after.distance == pytest.approx(before.distance, abs=1e-4)
     assert after.scale == pytest.approx(before.scale / scale, rel=1e-3)
 
@@ -158,27 +159,45 @@ def test_every_failure_is_an_outcome_and_totals_add_up():
         for one in (made, NotReconstructed("no texture"), lost, straight, shuffled, empty)
     ]
     assert [result.outcome for result in results] == [
-        Outcome.SCORED,
-        Outcome.NOT_RECONSTRUCTED,
-        Outcome.NOT_REGISTERED,
-        Outcome.NOT_REGISTERED,
-        Outcome.NOT_REGISTERED,
-        Outcome.NO_POINTS,
+        SpatialOutcome.SCORED,
+        SpatialOutcome.NOT_RECONSTRUCTED,
+        SpatialOutcome.LOST,
+        SpatialOutcome.NOT_REGISTERED,
+        SpatialOutcome.NOT_REGISTERED,
+        SpatialOutcome.NO_POINTS,
     ]
     assert [bool(result.reason) for result in results] == [False, *[True] * 5]
     assert [result.distance is None for result in results] == [False, *[True] * 5]
     summary = summarise(results)
     assert sum(summary.outcomes.values()) == len(results)
-    assert summary.outcomes[Outcome.NOT_REGISTERED] == 3
+    assert summary.outcomes[SpatialOutcome.NOT_REGISTERED] == 2
+    assert [result.lost for result in results] == [0, 1, 1, 0, 0, 0]
     assert summary.mean == results[0].distance
     assert summary.within_20cm == summary.within_10cm == pytest.approx(1 / 6)
     with pytest.raises(InputError, match="no results"):
         summarise([])
 
 
+def test_lost_frames_are_counted_and_cannot_hide_what_they_show():
+    """Half may be lost, placed between the others; a tenth may have no points, which no maximum sees."""
+    made, anchors, cloud = case(frames=20)
+
+    def without(lost: int, bare: int) -> SpatialResult:
+        points = [np.empty((0, 3))] * bare + made.points[bare:]
+        return spatial_distance(replace(made, found=np.arange(20) >= lost, points=points), anchors, cloud)
+
+    assert (without(10, 0).outcome, without(11, 0).outcome) == (SpatialOutcome.SCORED, SpatialOutcome.LOST)
+    assert without(3, 0).lost == pytest.approx(0.15)
+    assert without(11, 0).lost == pytest.approx(0.55)
+    assert (without(2, 2).outcome, without(3, 3).outcome) == (SpatialOutcome.SCORED, SpatialOutcome.NO_POINTS)
+    assert "15% of the frames have no point" in without(3, 3).reason
+    hidden = replace(made, found=np.arange(20) != 5, points=[*made.points[:5], made.points[5] + 9, *made.points[6:]])
+    assert spatial_distance(hidden, anchors, cloud).worst == 5  # a lost frame's points count
+
+
 def test_rates_are_over_all_videos():
-    results = [SpatialResult(Outcome.SCORED, d) for d in (0.05, 0.15, 0.3)]
-    results.append(SpatialResult(Outcome.NOT_REGISTERED, None, "lost"))
+    results = [SpatialResult(SpatialOutcome.SCORED, d) for d in (0.05, 0.15, 0.3)]
+    results.append(SpatialResult(SpatialOutcome.NOT_REGISTERED, None, "lost"))
     summary = summarise(results)
     assert summary.mean == pytest.approx(0.5 / 3)
     assert (summary.within_20cm, summary.within_10cm) == (0.5, 0.25)

@@ -13,7 +13,6 @@ import gradio as gr
 from video4spatial.app import shown
 from video4spatial.app.asked import Asked, Outcome, whole_number
 from video4spatial.app.context import Context
-from video4spatial.app.editor.tab import Editors
 from video4spatial.app.form import ground_ask
 from video4spatial.app.planned import plan_words
 from video4spatial.app.running import Cancelled, Pace, Step
@@ -29,8 +28,8 @@ MODEL = {"concurrency_id": "model", "concurrency_limit": 1}
 class Events:
     """The handlers of one page; every tab and its session come in by the request."""
 
-    def __init__(self, studio: Studio, editors: Editors) -> None:
-        self.studio, self.editors = studio, editors
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
 
     def begin(self, read: Callable[..., Asked]) -> Callable[..., tuple[Any, Any]]:
         """The first event of an ask whose form ``read`` reads: what to say, and "Cancel" in use."""
@@ -159,5 +158,4 @@ class Events:
 
     def end(self, request: gr.Request) -> None:
         """The tab was closed."""
-        self.editors.end(request.session_hash)
         self.studio.end(request.session_hash)

@@ -7,7 +7,7 @@ import gradio as gr
 
 from video4spatial.app import shown, texts
 from video4spatial.app.editor.exchange import text_of
-from video4spatial.app.editor.tab import Editors, editor_part
+from video4spatial.app.editor.tab import editor_part
 from video4spatial.app.form import BY_FILE, BY_PRESET, BY_WAYPOINTS, route_of, takes_not
 from video4spatial.app.route import PRESETS, waypoints_along
 from video4spatial.app.studio import Studio
@@ -34,7 +34,7 @@ class PathForm:
         return [self.source, self.preset, self.degrees, self.metres, self.waypoints, self.file]
 
 
-def navigate_form(studio: Studio, editors: Editors) -> PathForm:
+def navigate_form(studio: Studio) -> PathForm:
     """The fields, drawn where this is called, with the events among them."""
     source = gr.Radio([BY_PRESET, BY_WAYPOINTS, BY_FILE], value=BY_PRESET, label="Path from")
     with gr.Group() as by_preset, gr.Row():
@@ -45,7 +45,7 @@ def navigate_form(studio: Studio, editors: Editors) -> PathForm:
         waypoints = gr.Textbox(
             texts.EXAMPLE_WAYPOINTS, label="Waypoints", info=texts.WAYPOINTS_INFO, lines=4, elem_id="waypoints"
         )
-        editor_part(editors, waypoints)
+        editor = editor_part(studio.editors, waypoints)
     with gr.Group(visible=False) as by_file:
         file = gr.File(label=f"Path file: {', '.join(FORMATS)}", file_count="single", height=120)
     to_waypoints = gr.Button("Write this path as waypoints", size="sm")
@@ -59,18 +59,15 @@ def navigate_form(studio: Studio, editors: Editors) -> PathForm:
         missing = takes_not(preset)
         return gr.update(interactive="degrees" not in missing), gr.update(interactive="metres" not in missing)
 
-    def written(request: gr.Request, *fields: Any) -> tuple[Any, ...]:
+    def written(*fields: Any) -> tuple[Any, ...]:
         try:
             route = route_of(*fields)
             points = waypoints_along(route, studio.pipeline.intrinsics, int(studio.pipeline.config.frames))
         except InputError as error:
             return gr.skip(), gr.skip(), shown.note(str(error), "bad")
-        editor = editors.find(request.session_hash)
-        if editor is not None:
-            editor.set_waypoints(points)
         return BY_WAYPOINTS, text_of(points), ""
 
     source.change(choose, source, [by_preset, by_waypoints, by_file], **_QUICK)
     name.change(options, name, [degrees, metres], **_QUICK)
-    to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK)
+    editor.follow(to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK))
     return form

@@ -6,7 +6,6 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app import api, shown, texts
-from video4spatial.app.editor.tab import Editors
 from video4spatial.app.events import MODEL, Events
 from video4spatial.app.form import Settings, ground_ask, navigate_ask, settings_fields
 from video4spatial.app.navigate_tab import PathForm, navigate_form
@@ -27,11 +26,11 @@ class Parts:
     cancel: gr.Button
 
 
-def build_page(studio: Studio, editors: Editors) -> gr.Blocks:
+def build_page(studio: Studio) -> gr.Blocks:
     """The whole page with its events, and the endpoints for clients."""
     day = 24 * 3600
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False, delete_cache=(3600, day)) as page:
-        events = Events(studio, editors)
+        events = Events(studio)
         gr.HTML(
             f'<header class="v4s-head"><h1>{texts.TITLE}</h1>'
             f"<p>{texts.lead(studio.name, studio.makes_rooms)}</p></header>"
@@ -44,7 +43,7 @@ def build_page(studio: Studio, editors: Editors) -> gr.Blocks:
                 with gr.Tab("Ground", id="ground"):
                     sentence, place, suggestion, ground = _ground_form(studio)
                 with gr.Tab("Navigate", id="navigate"):
-                    path = navigate_form(studio, editors)
+                    path = navigate_form(studio)
                     navigate = gr.Button("Follow the path", variant="primary")
                 settings = settings_fields(studio.pipeline.config)
                 plan = gr.HTML("", elem_classes="v4s-facts")

@@ -57,19 +57,13 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
     """Serve ``pipeline`` for as long as the context lasts; then stop, and remove every file."""
     require_gradio()
     with _environment(QUIET), private_folder(serving.temporary) as files:
-        from video4spatial.app.editor.proxy import Door
-        from video4spatial.app.editor.tab import Editors
         from video4spatial.app.local import OnlyHere
         from video4spatial.app.page import build_page
         from video4spatial.app.studio import Studio
         from video4spatial.app.styles import CSS, theme
 
         studio = Studio(pipeline, files, name, serving.limits)
-        door, config = Door(), pipeline.config
-        editors = Editors(
-            door, pipeline.intrinsics, int(config.frames), lambda key: studio.session(key).folder, float(config.fps)
-        )
-        page = build_page(studio, editors)
+        page = build_page(studio)
         most = int(serving.limits.megabytes * 1e6)
         try:
             _, url, _ = page.launch(
@@ -89,13 +83,12 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
                 footer_links=[],
                 allowed_paths=[str(files.sessions)],
                 max_file_size=most,
-                app_kwargs={"middleware": OnlyHere.middleware(most), "routes": door.routes},
+                app_kwargs={"middleware": OnlyHere.middleware(most), "routes": studio.editors.door.routes},
                 theme=theme(),
                 css=CSS,
             )
             yield Running(url, studio, files)
         finally:
-            editors.close()
             studio.close()
             page.close(verbose=False)
 

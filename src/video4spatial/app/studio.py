@@ -3,7 +3,10 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from video4spatial.app.editor.proxy import Door
+from video4spatial.app.editor.sessions import Editors
 from video4spatial.app.files import PrivateFolder
 from video4spatial.app.guard import Limits
 from video4spatial.app.planned import device_of
@@ -40,6 +43,10 @@ class Studio:
         self.sessions: dict[str, Session] = {}
         self.makes_rooms = knows_rooms_only(self.pipeline)
         self.device = device_of(self.pipeline)
+        config = self.pipeline.config
+        self.editors = Editors(
+            Door(), self.pipeline.intrinsics, int(config.frames), self.folder, float(config.fps), self.most_sessions
+        )
         self._lock = threading.Lock()
 
     def session(self, key: str | None) -> Session:
@@ -61,14 +68,20 @@ class Studio:
         for session in idle:
             if not any(job.state != "over" for job in session.jobs):
                 del self.sessions[session.key]
+                self.editors.end(session.key)
                 session.close()
         if len(self.sessions) >= self.most_sessions:
             raise InputError(f"{self.most_sessions} people use this app now: come back later")
+
+    def folder(self, key: str) -> Path:
+        """A session's own folder, which goes with it."""
+        return self.session(key).folder
 
     def end(self, key: str | None) -> None:
         """End a session, if there is one; its files are removed."""
         with self._lock:
             session = self.sessions.pop(key or "", None)
+        self.editors.end(key)
         if session is not None:
             session.close()
 
@@ -80,6 +93,7 @@ class Studio:
         """End all sessions."""
         for key in list(self.sessions):
             self.end(key)
+        self.editors.close()
 
     def suggestions(self, session: Session | None = None) -> list[str]:
         """Things to ask for: what a room made here holds; else phrases of the small model's words; else none."""

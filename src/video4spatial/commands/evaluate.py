@@ -10,7 +10,7 @@ from typing import Any
 from video4spatial import __version__
 from video4spatial.commands.progress import counting_bar
 from video4spatial.evaluate.benchmarks import open_benchmark, open_contents
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome
+from video4spatial.evaluate.generated import GeneratedFolder, VideoOutcome
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.metric import Column, Metric
 from video4spatial.evaluate.metrics import JOINTS
@@ -74,7 +74,7 @@ def evaluate_folder(
         temporary.write_text(markdown(results["tables"], metrics, JOINTS), encoding="utf-8")
     write_sheets(folder, asked, open_contents(asked), list(evaluation.infos))
     print(folder.table.read_text(encoding="utf-8"))
-    if not any(row.outcome is Outcome.OK for row in rows):
+    if not any(row.outcome is VideoOutcome.OK for row in rows):
         counts = Counter(row.outcome.value.replace("_", " ") for row in rows)
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
         raise InputError(

@@ -5,6 +5,7 @@ from typing import Any
 
 from video4spatial.evaluate.directions import Agreement, Direction, directions, tally
 from video4spatial.evaluate.paper import BETTER
+from video4spatial.storage.markdown import plain
 
 _MARKS = {
     Agreement.AGREES: "✓",
@@ -22,21 +23,22 @@ def beside_paper(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> s
     lines = [
         f"# {experiment['title']} ({experiment['source']})",
         "",
-        "Ours (the paper's). Against full: ✓ goes the paper's way, ✗ the other, ? cannot be told (paired interval).",
+        "Ours (the paper's); n of N: measured in so many cases, where not in all. Against full: ✓ goes the paper's "
+        "way, ✗ the other, ? cannot be told (paired interval).",
         "",
         "| row | " + " | ".join(_title(key) for key in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
     ]
     for row in experiment["rows"]:
         cells = [_cell(row, key, results, marks.get((row["label"], key), "")) for key in columns]
-        lines.append(f"| {row['label']} | " + " | ".join(cells) + " |")
+        lines.append(f"| {plain(row['label'])} | " + " | ".join(cells) + " |")
     lines += any_of(experiment, results)
     missing = [row for row in experiment["rows"] if row["not_run"]]
     if missing:
-        lines += ["", "Not run:", "", *(f"- {row['label']}: {row['not_run']}" for row in missing)]
+        lines += ["", "Not run:", "", *(_item(row["label"], row["not_run"]) for row in missing)]
     noted = [row for row in experiment["rows"] if row["note"]]
     if noted:
-        lines += ["", "Notes:", "", *(f"- {row['label']}: {row['note']}" for row in noted)]
+        lines += ["", "Notes:", "", *(_item(row["label"], row["note"]) for row in noted)]
     if experiment["says"]:
         lines += ["", f"The paper: {experiment['says']}"]
     lines += ["", f"Directions: {', '.join(f'{count} {what}' for what, count in tally(found).items())}"]
@@ -58,6 +60,11 @@ def any_of(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> list[st
     return lines
 
 
+def _item(label: str, text: str) -> str:
+    """A line of a list."""
+    return f"- {plain(label)}: {plain(text)}"
+
+
 def _title(key: str) -> str:
     return f"{key} {'↓' if BETTER[key] == 'lower' else '↑'}"
 
@@ -66,6 +73,8 @@ def _cell(row: Mapping[str, Any], key: str, results: Mapping[str, Any], mark: st
     entry = _entry(results, row["method"], key)
     mean = entry.get("mean")
     ours = "–" if mean is None else f"{mean:.4f}"
+    if mean is not None and entry.get("missing"):
+        ours += f", {entry['of']} of {entry['of'] + entry['missing']}"
     paper = f" ({row['paper'][key]:.4f})" if key in row["paper"] else ""
     return f"{ours}{paper} {mark}".rstrip()
 
@@ -82,4 +91,6 @@ def _disagreement(direction: Direction) -> str:
     assert direction.ours is not None
     way = "above" if direction.paper > 0 else "below"
     ours = f"{direction.ours.mean:+.4f} [{direction.ours.low:+.4f}, {direction.ours.high:+.4f}]"
-    return f"- {direction.label}, {direction.key}: {way} full in the paper, here {ours} over {direction.of} cases"
+    return (
+        f"- {plain(direction.label)}, {direction.key}: {way} full in the paper, here {ours} over {direction.of} cases"
+    )

@@ -5,7 +5,7 @@ from typing import Any
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
 from video4spatial.evaluate.judge import centred
-from video4spatial.evaluate.marked import Outcome, RoomLabels, box_colour
+from video4spatial.evaluate.marked import BoxMark, RoomLabels, box_colour
 from video4spatial.evaluate.metric import Column, Score, Value
 from video4spatial.evaluate.outcome import NotComputed
 from video4spatial.geometry.boxes import read_box_tail
@@ -62,8 +62,8 @@ class BoxAnswer:
         if self._labels is None or self._labels.content is not content:
             self._labels = RoomLabels(content)
         marking = self._labels(held, box)
-        decided = marking.outcome is not Outcome.UNDECIDED
-        right = marking.outcome is Outcome.RIGHT
+        decided = marking.outcome is not BoxMark.UNDECIDED
+        right = marking.outcome is BoxMark.RIGHT
         values |= {"box_right": right, "box_decided": decided, "box_right_of_decided": right if decided else None}
         if colour := content.room.object(content.case.facts["object_id"]).colour:
             values["box_colour"] = box_colour(held, box) == colour

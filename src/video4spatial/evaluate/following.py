@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
 from video4spatial.evaluate.reconstruct import Anchors, NotReconstructed, Reconstruction, transformed_poses
-from video4spatial.evaluate.spatial import SceneCloud, register
+from video4spatial.evaluate.spatial import MOST_LOST, SceneCloud, lost_share, register
 from video4spatial.geometry.poses import relative_to, require_rigid
 from video4spatial.schema import InputError
 
@@ -67,9 +67,15 @@ def following_error(
 def measure_following(
     made: Reconstruction | NotReconstructed, anchors: Anchors, cloud: SceneCloud, asked: Float[np.ndarray, "T 4 4"]
 ) -> FollowingResult:
-    """The same from a reconstruction; every failure is a reason, not an exception."""
+    """The same from a reconstruction; every failure is a reason, not an exception.
+
+    A video that has lost most of its frames (``spatial.MOST_LOST``) has no error: that of the few frames at its start,
+    which were given, would flatter it.
+    """
     if isinstance(made, NotReconstructed):
         return FollowingResult(None, None, reason=made.reason)
+    if (lost := lost_share(made)) > MOST_LOST:
+        return FollowingResult(None, None, found=1 - lost, reason=f"{lost:.0%} of the frames were not found")
     try:
         path = registered_path(made, anchors, cloud)
     except InputError as error:

@@ -22,9 +22,13 @@ def succeeds(verdict: Verdict, distance: float | None = None, limit: float | Non
     """Whether a case counts: its target is found and centred and, with a ``limit``, its distance is known and below."""
     if distance is not None and not (math.isfinite(distance) and distance >= 0):
         raise InputError(f"a Spatial Distance is {distance}: give metres, or None where registration failed")
-    if limit is None:
-        return verdict.success
-    return verdict.success and distance is not None and distance < limit
+    return verdict.success if limit is None else near_too(verdict.success, distance, limit)
+
+
+def near_too(success: bool, distance: float | None, limit: float) -> bool:
+    """The condition of a joint rate IF(SD<limit), of which both its tables are made: the case is a success, and has a
+    distance that is below the limit."""
+    return success and distance is not None and distance < limit
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class InstructionFollowing:
     """
 
     name = "following"
-    version = 1
+    version = 2
     tasks: tuple[Task, ...] = ("grounding", "absent")
     columns = (
         Column("if", "IF", rate=True, without_video=False, digits=4, tasks=_GROUNDING),

@@ -32,7 +32,7 @@ SUFFIXES = (".mp4", ".mov", ".mkv")
 _METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 
 
-class Outcome(Enum):
+class VideoOutcome(Enum):
     """What became of a case's video."""
 
     OK = "ok"
@@ -51,6 +51,7 @@ class Video:
         outcome: OK, or why there are no frames.
         reason: in words, where it is not OK.
         frames: all of them, the tail included, at the benchmark's size; empty unless OK.
+        own: the same frames at the system's own size, where that was another; else None.
         tail_frames: how many of the last are the box tail.
         fps: as shown: resampled videos have the benchmark's.
         said: the JSON beside the video.
@@ -60,9 +61,10 @@ class Video:
     method: str
     case_id: str
     repeat: int
-    outcome: Outcome
+    outcome: VideoOutcome
     reason: str = ""
     frames: UInt8[np.ndarray, "T H W 3"] = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
+    own: UInt8[np.ndarray, "T H2 W2 3"] | None = None
     tail_frames: int = 0
     fps: float = 0.0
     said: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +74,12 @@ class Video:
     def moving(self) -> UInt8[np.ndarray, "T2 H W 3"]:
         """The frames ahead of the tail: what is measured as video."""
         return self.frames[: len(self.frames) - self.tail_frames]
+
+    @property
+    def own_moving(self) -> UInt8[np.ndarray, "T2 H2 W2 3"]:
+        """``moving`` at the system's own size, as it came: nothing cropped, nothing resized."""
+        frames = self.frames if self.own is None else self.own
+        return frames[: len(frames) - self.tail_frames]
 
     @property
     def tail(self) -> UInt8[np.ndarray, "T2 H W 3"]:
@@ -156,32 +164,33 @@ class GeneratedFolder:
         try:
             said = read_json(said_path) if said_path.exists() else {}
         except InputError as error:
-            return Video(**here, outcome=Outcome.UNREADABLE, reason=str(error))
+            return Video(**here, outcome=VideoOutcome.UNREADABLE, reason=str(error))
         said = said if isinstance(said, dict) else {}
         if said.get("not_applicable"):
-            return Video(**here, outcome=Outcome.NOT_APPLICABLE, reason=str(said["not_applicable"]), said=said)
+            return Video(**here, outcome=VideoOutcome.NOT_APPLICABLE, reason=str(said["not_applicable"]), said=said)
         path = self._find(method, case.case_id, repeat)
         if path is None:
             name = stem(case.case_id, repeat)
-            return Video(**here, outcome=Outcome.MISSING, reason=f"no {name}.mp4 in {method}", said=said)
+            return Video(**here, outcome=VideoOutcome.MISSING, reason=f"no {name}.mp4 in {method}", said=said)
         here |= {"said": said, "fingerprint": fingerprint(path)}
         tail = 0 if case.task == "navigation" else case.tail_frames if info.tail_frames is None else info.tail_frames
         try:
             probed = probe(path)
             clip = read_video(path)
         except (InputError, ValueError) as error:
-            return Video(**here, outcome=Outcome.UNREADABLE, reason=str(error))
+            return Video(**here, outcome=VideoOutcome.UNREADABLE, reason=str(error))
         if clip.size != size and info.size == "exact":
             reason = f"{clip.size[0]}x{clip.size[1]}, not {size[0]}x{size[1]}"
-            return Video(**here, outcome=Outcome.WRONG_SIZE, reason=reason)
+            return Video(**here, outcome=VideoOutcome.WRONG_SIZE, reason=reason)
         frames = at_length(clip.frames, case.moving + tail, info.length)
         if frames is None or len(frames) < tail + 2:
             reason = f"{len(clip)} frames, not {case.moving + tail}"
-            return Video(**here, outcome=Outcome.WRONG_LENGTH, reason=reason)
+            return Video(**here, outcome=VideoOutcome.WRONG_LENGTH, reason=reason)
+        own = None
         if clip.size != size:
-            frames = resize_clip(Clip(frames, fps), *size).frames
+            own, frames = frames, resize_clip(Clip(frames, fps), *size).frames
         shown = fps if info.length == "resample" or path.is_dir() else probed.fps
-        return Video(**here, outcome=Outcome.OK, frames=frames, tail_frames=tail, fps=shown)
+        return Video(**here, outcome=VideoOutcome.OK, frames=frames, own=own, tail_frames=tail, fps=shown)
 
     def _find(self, method: str, case_id: str, repeat: int) -> Path | None:
         base = self.method(method) / stem(case_id, repeat)

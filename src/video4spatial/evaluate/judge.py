@@ -81,7 +81,7 @@ class Verdict:
         found: the target is in the frame; ``box`` is around it, in pixels of the frame.
         centred: its box's centre is within the tolerance.
         raw: what the judge said, word by word.
-        reason: why there is no answer.
+        reason: why there is no answer; or why there was nothing to look at.
     """
 
     outcome: Answer

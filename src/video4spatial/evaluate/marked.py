@@ -21,7 +21,7 @@ LEAST_LIKENESS = 5.5  # dB; see RoomLabels
 _LEAST_OVERLAP = 0.2  # intersection over union below which a box marks no object
 
 
-class Outcome(Enum):
+class BoxMark(Enum):
     """What a box turned out to mark."""
 
     RIGHT = "right"
@@ -34,7 +34,7 @@ class Outcome(Enum):
 class Marking(NamedTuple):
     """The outcome, the id of the object marked (0: none, or undecided), and the view's likeness in dB."""
 
-    outcome: Outcome
+    outcome: BoxMark
     object_id: int
     likeness: float
 
@@ -71,7 +71,7 @@ class RoomLabels:
             raise InputError(f"the frame is {size}, the case {lens.width}x{lens.height}: give the case's size")
         view = self.views.find(frame)
         if view.likeness < LEAST_LIKENESS:
-            return Marking(Outcome.UNDECIDED, 0, view.likeness)
+            return Marking(BoxMark.UNDECIDED, 0, view.likeness)
         ids = self.room.instances(view.c2w[None], lens)[0]
         object_id = object_in_box(self.room, ids, box)
         return Marking(compare(self.room, object_id, self.target), object_id, view.likeness)
@@ -92,16 +92,16 @@ def object_in_box(room: Room, ids: Integer[np.ndarray, "H W"], box: Box) -> int:
     return best
 
 
-def compare(room: Room, marked: int, target: int) -> Outcome:
+def compare(room: Room, marked: int, target: int) -> BoxMark:
     """How the object marked (an id, 0: none) answers to the target's phrase: its category first, then its colour."""
     if marked == 0:
-        return Outcome.NOTHING
+        return BoxMark.NOTHING
     found, wanted = room.object(marked), room.object(target)
     if found.category != wanted.category:
-        return Outcome.WRONG_CATEGORY
+        return BoxMark.WRONG_CATEGORY
     if wanted.colour and found.colour != wanted.colour:
-        return Outcome.WRONG_COLOUR
-    return Outcome.RIGHT
+        return BoxMark.WRONG_COLOUR
+    return BoxMark.RIGHT
 
 
 def box_colour(frame: UInt8[np.ndarray, "H W 3"], box: Box) -> str:

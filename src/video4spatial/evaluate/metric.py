@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from video4spatial.evaluate.cases import CaseContent, Task
-from video4spatial.evaluate.generated import Outcome, Video
+from video4spatial.evaluate.generated import Video, VideoOutcome
 from video4spatial.evaluate.outcome import NotComputed
 
 Value = float | int | bool | None
@@ -81,8 +81,8 @@ class Joint:
     tasks: tuple[Task, ...] = ("grounding",)
 
 
-def without_video(metric: Metric, outcome: Outcome) -> dict[str, Value]:
+def without_video(metric: Metric, outcome: VideoOutcome) -> dict[str, Value]:
     """What a video that is missing or unusable scores; nothing at all where the method does not apply to the case."""
-    if outcome is Outcome.NOT_APPLICABLE:
+    if outcome is VideoOutcome.NOT_APPLICABLE:
         return {column.key: None for column in metric.columns}
     return {column.key: column.without_video for column in metric.columns}

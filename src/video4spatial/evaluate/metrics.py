@@ -8,7 +8,7 @@ from inspect import signature
 
 from video4spatial.evaluate.box_answer import BoxAnswer
 from video4spatial.evaluate.fidelity import Fidelity
-from video4spatial.evaluate.following_instructions import LIMITS
+from video4spatial.evaluate.following_instructions import LIMITS, near_too
 from video4spatial.evaluate.following_metric import InstructionFollowing
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
 from video4spatial.evaluate.quality_metrics import DynamicDegreeMetric, ImagingQualityMetric, LPIPSMetric
@@ -33,8 +33,7 @@ def _joint_rate(limit: float) -> Callable[[Mapping[str, Value]], Value]:
     def of(values: Mapping[str, Value]) -> Value:
         if values["if"] is None or values["sd_scored"] is None:
             return None
-        distance = values["sd"]
-        return bool(values["if"]) and distance is not None and distance < limit
+        return near_too(bool(values["if"]), values["sd"], limit)
 
     return of
 

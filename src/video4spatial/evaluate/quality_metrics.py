@@ -7,6 +7,8 @@ decides whether a kept figure is still good.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from video4spatial.evaluate.cases import CaseContent, Task
 from video4spatial.evaluate.generated import Video
 from video4spatial.evaluate.metric import Column, Score
@@ -26,11 +28,16 @@ def _weights(file: str | None) -> dict[str, Any]:
     return {} if file is None else {"weights": content_digest(Path(file))}
 
 
+def _size(frames: np.ndarray) -> str:
+    return f"{frames.shape[2]}x{frames.shape[1]}"
+
+
 class ImagingQualityMetric:
-    """VBench's Imaging Quality of the frames ahead of the box tail. ``musiq``: MUSIQ's weight file."""
+    """VBench's Imaging Quality of the frames ahead of the box tail, at the system's own size: its pixels are
+    scored, not what resizing them to the benchmark's would leave. ``musiq``: MUSIQ's weight file."""
 
     name = "imaging-quality"
-    version = 1
+    version = 2
     tasks: tuple[Task, ...] = _VIDEOS
     columns = (Column("iq", "IQ", digits=4),)
 
@@ -43,8 +50,10 @@ class ImagingQualityMetric:
         return {"scorer": "none" if isinstance(self.scorer, NotComputed) else self.scorer.name} | self.weights
 
     def __call__(self, content: CaseContent, video: Video) -> Score | NotComputed:
-        found = imaging_quality(video.moving, self.scorer)
-        return found if isinstance(found, NotComputed) else Score({"iq": found.value})
+        found = imaging_quality(video.own_moving, self.scorer)
+        return (
+            found if isinstance(found, NotComputed) else Score({"iq": found.value}, {"size": _size(video.own_moving)})
+        )
 
 
 class DynamicDegreeMetric:

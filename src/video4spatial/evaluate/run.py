@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from video4spatial.evaluate.cases import Case, CaseContent
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome, Video
+from video4spatial.evaluate.generated import GeneratedFolder, Video, VideoOutcome
 from video4spatial.evaluate.manifest import Benchmark, Contents
 from video4spatial.evaluate.method_info import MethodInfo
 from video4spatial.evaluate.metric import Joint, Metric, Score, Value, without_video
@@ -34,7 +34,7 @@ class Row:
     case_id: str
     task: str
     repeat: int
-    outcome: Outcome
+    outcome: VideoOutcome
     reason: str = ""
     values: dict[str, Value] = field(default_factory=dict)
     not_computed: dict[str, str] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Evaluation:
         for metric in self.metrics:
             if case.task not in metric.tasks:
                 continue
-            if video.outcome is not Outcome.OK:
+            if video.outcome is not VideoOutcome.OK:
                 row.values |= without_video(metric, video.outcome)
                 continue
             key = self._key(metric, case, video)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from video4spatial.evaluate.cases import TASKS
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome
+from video4spatial.evaluate.generated import GeneratedFolder, VideoOutcome
 from video4spatial.evaluate.manifest import Benchmark, Contents
 from video4spatial.storage.sheet import contact_sheet, evenly, write_image
 
@@ -23,7 +23,7 @@ def write_sheets(folder: GeneratedFolder, benchmark: Benchmark, contents: Conten
             shown["truth"] = content.truth.frames
         for method in methods:
             video = folder.read(method, case, (few.width, few.height), few.fps)
-            if video.outcome is Outcome.OK:
+            if video.outcome is VideoOutcome.OK:
                 shown[method] = video.frames
         for name, frames in shown.items():
             rows[case.task][f"{title}: {name}"] = frames[evenly(len(frames), FRAMES)]

@@ -34,17 +34,23 @@ _ICP_POINTS = 4096  # of all anchors together
 _ICP_ROUNDS = 20
 _ICP_TRIM = 0.8  # share of the nearest pairs that are believed
 _MOST_ANCHOR_METRES, _MOST_ANCHOR_DEGREES = 0.3, 15.0  # median errors of a registration that is believed
-_LEAST_SHARE = 0.1  # of the frames that must have been found by themselves
+MOST_LOST = 0.5
+"""Share of lost frames, those without a pose of their own, above which a video has no distance: it would be that of
+places that were made up between a few known ones."""
+MOST_WITHOUT_POINTS = 0.1
+"""Share of the frames that may have no point: they cannot raise the maximum, so that more would hide what they show."""
+
 _CELLS = 2**16
 
 
-class Outcome(Enum):
+class SpatialOutcome(Enum):
     """What became of a video."""
 
     SCORED = "scored"
     NOT_RECONSTRUCTED = "not_reconstructed"  # the reconstructor gave up
-    NOT_REGISTERED = "not_registered"  # too few frames belong to the anchors' scene, or the anchors do not fit
-    NO_POINTS = "no_points"  # registered, and no frame has a point
+    LOST = "lost"  # too many frames have no pose of their own
+    NOT_REGISTERED = "not_registered"  # the anchors do not fit the scene
+    NO_POINTS = "no_points"  # registered, and too many frames have no point
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,10 @@ class SpatialResult:
         per_frame: the one-sided Chamfer distance of each frame (NaN: no points); ``worst`` the frame of the maximum.
         anchor_metres, anchor_degrees: median errors of the anchors' cameras after registration.
         scale: metres a unit of the reconstruction.
-        found: share of the frames that were posed by themselves.
+        lost: share of the frames that were not posed by themselves: all of them where there is no reconstruction.
     """
 
-    outcome: Outcome
+    outcome: SpatialOutcome
     distance: float | None
     reason: str = ""
     per_frame: tuple[float, ...] = ()
@@ -68,7 +74,7 @@ class SpatialResult:
     anchor_metres: float | None = None
     anchor_degrees: float | None = None
     scale: float | None = None
-    found: float | None = None
+    lost: float = 1.0
 
     def within(self, metres: float) -> bool:
         """Whether SD is below ``metres``: a video without a distance is not (SPEC: joint rates are over all)."""
@@ -174,36 +180,51 @@ def frame_distances(
 
 
 def spatial_distance(
-    made: Reconstruction | NotReconstructed, anchors: Anchors, cloud: SceneCloud, limit: int = POINTS_A_FRAME
+    made: Reconstruction | NotReconstructed,
+    anchors: Anchors,
+    cloud: SceneCloud,
+    limit: int = POINTS_A_FRAME,
+    most_lost: float = MOST_LOST,
 ) -> SpatialResult:
-    """SD of a reconstructed video. Every way to fail is an outcome, none an exception."""
+    """SD of a reconstructed video. Every way to fail is an outcome, none an exception.
+
+    A lost frame counts with the points it has, placed between its neighbours; where more than ``most_lost`` of them
+    are lost, or more than ``MOST_WITHOUT_POINTS`` have no points, there is no distance.
+    """
     if isinstance(made, NotReconstructed):
-        return SpatialResult(Outcome.NOT_RECONSTRUCTED, None, made.reason)
-    found = float(made.found.mean())
-    if found < _LEAST_SHARE:
-        reason = f"{found:.0%} of the frames were found in the scene; {_LEAST_SHARE:.0%} must be"
-        return SpatialResult(Outcome.NOT_REGISTERED, None, reason, found=found)
+        return SpatialResult(SpatialOutcome.NOT_RECONSTRUCTED, None, made.reason)
+    lost = lost_share(made)
+    if lost > most_lost:
+        reason = f"{lost:.0%} of the frames were not found in the scene; at most {most_lost:.0%} may be lost"
+        return SpatialResult(SpatialOutcome.LOST, None, reason, lost=lost)
     try:
         to_scene = register(made, anchors, cloud)
     except InputError as error:
-        return SpatialResult(Outcome.NOT_REGISTERED, None, f"the anchors' cameras: {error}", found=found)
+        return SpatialResult(SpatialOutcome.NOT_REGISTERED, None, f"the anchors' cameras: {error}", lost=lost)
     metres, degrees = anchor_errors(made, anchors, to_scene)
     known: dict[str, Any] = {
         "anchor_metres": metres,
         "anchor_degrees": degrees,
         "scale": to_scene.scale,
-        "found": found,
+        "lost": lost,
     }
     if metres > _MOST_ANCHOR_METRES or degrees > _MOST_ANCHOR_DEGREES:
         reason = f"after registration the anchors' cameras are off by {metres:.2f} m and {degrees:.0f} degrees (median)"
-        return SpatialResult(Outcome.NOT_REGISTERED, None, reason, **known)
+        return SpatialResult(SpatialOutcome.NOT_REGISTERED, None, reason, **known)
     distance = frame_distances([to_scene(part) for part in made.points], cloud, limit)
-    if np.isnan(distance).all():
-        return SpatialResult(Outcome.NO_POINTS, None, "no frame has a point", **known)
+    bare = float(np.isnan(distance).mean())
+    if bare > MOST_WITHOUT_POINTS:
+        reason = f"{bare:.0%} of the frames have no point; at most {MOST_WITHOUT_POINTS:.0%} may have none"
+        return SpatialResult(SpatialOutcome.NO_POINTS, None, reason, **known)
     worst = int(np.nanargmax(distance))
     return SpatialResult(
-        Outcome.SCORED, float(distance[worst]), "", tuple(float(value) for value in distance), worst, **known
+        SpatialOutcome.SCORED, float(distance[worst]), "", tuple(float(value) for value in distance), worst, **known
     )
+
+
+def lost_share(made: Reconstruction) -> float:
+    """The share of a video's frames that have no pose of their own; all of a video without frames."""
+    return 1.0 - float(made.found.mean()) if len(made.found) else 1.0
 
 
 def anchor_errors(made: Reconstruction, anchors: Anchors, to_scene: Similarity) -> tuple[float, float]:
@@ -235,7 +256,7 @@ class SpatialSummary(NamedTuple):
     share of ALL videos below 0.2 and 0.1 m."""
 
     mean: float | None
-    outcomes: dict[Outcome, int]
+    outcomes: dict[SpatialOutcome, int]
     within_20cm: float
     within_10cm: float
 
@@ -248,7 +269,7 @@ def summarise(results: Sequence[SpatialResult]) -> SpatialSummary:
     counts = Counter(result.outcome for result in results)
     return SpatialSummary(
         float(np.mean(scored)) if scored else None,
-        {outcome: counts[outcome] for outcome in Outcome},
+        {outcome: counts[outcome] for outcome in SpatialOutcome},
         float(np.mean([result.within(0.2) for result in results])),
         float(np.mean([result.within(0.1) for result in results])),
     )

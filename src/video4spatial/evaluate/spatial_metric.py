@@ -23,7 +23,8 @@ class SpatialMetric:
     """SD in metres of the frames ahead of the box tail; in navigation also how far the camera is from the asked path.
 
     ``sd_scored`` is the share of videos that have a distance at all: one that could not be registered has none, and is
-    below no limit. Read the mean of ``sd`` beside it.
+    below no limit. ``lost`` is the share of frames, over all videos, whose pose could not be found: of a video that
+    loses more than half there is neither distance nor camera error. Read the means beside both.
 
     Args:
         reconstructor: "auto" is rooms' own where the scene is a room, COLMAP elsewhere; "vggt" (the paper's) and
@@ -32,11 +33,12 @@ class SpatialMetric:
     """
 
     name = "spatial"
-    version = 1
+    version = 2
     tasks: tuple[Task, ...] = _VIDEOS
     columns = (
         Column("sd", "SD (m)", "lower", digits=4),
         Column("sd_scored", "registered", rate=True, without_video=False, digits=2),
+        Column("lost", "lost frames", "lower", digits=2),
         Column("camera_degrees", "camera (degrees)", "lower", digits=2, tasks=_NAVIGATION),
         Column("camera_metres", "camera (m)", "lower", digits=3, tasks=_NAVIGATION),
     )
@@ -72,9 +74,9 @@ class SpatialMetric:
         made = reconstructor(video.moving, anchors)
         found = spatial_distance(made, anchors, cloud)
         values: dict[str, Value] = {column.key: None for column in self.columns}
-        values |= {"sd": found.distance, "sd_scored": found.distance is not None}
+        values |= {"sd": found.distance, "sd_scored": found.distance is not None, "lost": found.lost}
         notes: dict[str, Any] = {"outcome": found.outcome.value, "by": reconstructor.name}
-        notes |= {name: value for name, value in (("worst", found.worst), ("found", found.found)) if value is not None}
+        notes |= {} if found.worst is None else {"worst": found.worst}
         notes |= {"reason": found.reason} if found.reason else {}
         if content.path is not None:
             path = content.path.c2w[: len(video.moving)]  # a video taken as a prefix follows as much of it

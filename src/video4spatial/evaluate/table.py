@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from video4spatial.evaluate.cases import TASKS
-from video4spatial.evaluate.generated import Outcome
+from video4spatial.evaluate.generated import VideoOutcome
 from video4spatial.evaluate.metric import Column, Joint, Metric, Value
 from video4spatial.evaluate.repeats import any_success_of_cases
 from video4spatial.evaluate.run import Row
@@ -18,6 +18,7 @@ from video4spatial.evaluate.statistics import (
     paired_test,
     rate_interval,
 )
+from video4spatial.storage.markdown import plain
 
 FULL = "full"
 JOINT = "joint"
@@ -76,7 +77,7 @@ def _method(rows: list[Row], columns: list[Column]) -> dict[str, Any]:
             reasons.setdefault(metric, Counter())[reason] += 1
     outcomes = Counter(row.outcome for row in rows)
     return {
-        "videos": {outcome.value: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
+        "videos": {outcome.value: outcomes[outcome] for outcome in VideoOutcome if outcomes[outcome]},
         "columns": {column.key: _entry(rows, column) for column in columns},
         "not_computed": {metric: dict(sorted(of.items())) for metric, of in reasons.items()},
     }
@@ -86,7 +87,7 @@ def per_case(rows: Sequence[Row], key: str) -> dict[str, list[Value]]:
     """A column's values of each case, one a repeat; None where there is none. Cases it is not asked of are left out."""
     values: dict[str, list[Value]] = {}
     for row in sorted(rows, key=lambda row: (row.case_id, row.repeat)):
-        if row.outcome is not Outcome.NOT_APPLICABLE:
+        if row.outcome is not VideoOutcome.NOT_APPLICABLE:
             values.setdefault(row.case_id, []).append(row.values.get(key))
     return values
 
@@ -145,22 +146,22 @@ def markdown(found: dict[str, Any], metrics: Sequence[Metric], joints: Sequence[
     parts = []
     for task, table in found.items():
         lines = [f"## {task.capitalize()}: {table['cases']} cases", ""]
-        lines += ["Mean over cases [95 % bootstrap interval] (cases, where not all have a value).", ""]
+        lines += ["Mean over cases [95 % bootstrap interval] (n of N measured, where not all cases have a value).", ""]
         for method, of in table["methods"].items():
             told = [f"{n} {outcome.replace('_', ' ')}" for outcome, n in of["videos"].items() if outcome != "ok"]
-            lines += [f"- {method}: {', '.join(told)}"] if told else []
+            lines += [f"- {plain(method)}: {', '.join(told)}"] if told else []
         lines += _not_computed(table["methods"])
         for name, columns in column_groups(metrics, joints, task).items():
             if not _has_values(table["methods"], columns):
                 continue
-            lines += ["", "| method | " + " | ".join(_title(column) for column in columns) + " |"]
+            lines += ["", "| method | " + " | ".join(plain(_title(column)) for column in columns) + " |"]
             lines.append("|---" * (len(columns) + 1) + "|")
             for row, entries in [*_shown(table["methods"]), *table["differences"].items()]:
                 cells = [_text(entries.get(column.key), column, table["cases"]) for column in columns]
-                lines.append(f"| {row} | " + " | ".join(cells) + " |")
+                lines.append(f"| {plain(row)} | " + " | ".join(cells) + " |")
             settings = next((m.settings for m in metrics if m.name == name), {})
             if settings:
-                lines += ["", f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items())]
+                lines += ["", plain(f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items()))]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -172,7 +173,8 @@ def _not_computed(methods: dict[str, Any]) -> list[str]:
         for metric, reasons in of["not_computed"].items():
             for reason, n in reasons.items():
                 found.setdefault((metric, reason), []).append(f"{method} {n}")
-    return [f"- {metric} not computed: {reason} (videos: {', '.join(of)})" for (metric, reason), of in found.items()]
+    told = (f"{metric} not computed: {reason} (videos: {', '.join(of)})" for (metric, reason), of in found.items())
+    return [f"- {plain(line)}" for line in told]
 
 
 def _has_values(methods: dict[str, Any], columns: Sequence[Column]) -> bool:
@@ -192,5 +194,5 @@ def _text(entry: dict[str, Any] | None, column: Column, cases: int) -> str:
     if entry is None or entry["mean"] is None:
         return "–"
     d = column.digits
-    of = "" if entry["of"] == cases else f" ({entry['of']})"
+    of = "" if entry["of"] == cases else f" ({entry['of']} of {cases})"
     return f"{entry['mean']:.{d}f} [{entry['low']:.{d}f}, {entry['high']:.{d}f}]{of}"

@@ -28,6 +28,9 @@ FOLLOWED_WITHIN = 0.5
 """Metres, one radian counting as one, that a recovered camera may be off on average to have followed its path."""
 LEAST_FOUND = 0.5
 """Share of a clip's frames that must be found in the scene for its camera to be compared with the path."""
+MOST_LOST = 0.9
+"""Share of lost frames up to which a clip has an SD here: clips of one ask are only ranked among themselves, and one
+whose lost frames fit badly ranks lower. ``spatial.MOST_LOST`` is for figures."""
 NO_JUDGE, NO_SCENE = "no judge was asked", "no reconstructor was given"
 
 
@@ -174,7 +177,7 @@ class Verifier:
             made = scene.reconstructor(frames[:: scene.every(len(frames))], scene.anchors)
         except InputError as error:
             made = NotReconstructed(str(error))
-        result = spatial_distance(made, scene.anchors, scene.cloud)
+        result = spatial_distance(made, scene.anchors, scene.cloud, most_lost=MOST_LOST)
         if result.distance is None:
             missing["sd"] = f"{result.outcome.value}: {result.reason}"
         else:

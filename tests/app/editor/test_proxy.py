@@ -13,6 +13,7 @@ import viser
 import websockets
 from fastapi import FastAPI
 
+from video4spatial.app.editor.mended import mended
 from video4spatial.app.editor.proxy import Door, everybody
 from video4spatial.app.editor.view import PathEditor
 from video4spatial.schema import Intrinsics
@@ -59,7 +60,7 @@ def test_the_page_and_the_socket_pass(editor):
         assert page.status_code == 200
         assert page.headers["content-type"].startswith("text/html")
         assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
-        assert page.content == httpx.get(f"http://127.0.0.1:{editor.port}/").content
+        assert page.content == mended(httpx.get(f"http://127.0.0.1:{editor.port}/").content)
         assert len(asyncio.run(first_message(address, editor.url))) > 100
         assert asyncio.run(first_message(address, editor.url, origin=f"http://{address}"))
 

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 import gradio as gr
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from video4spatial.app.editor.edit import NAMES
 from video4spatial.app.editor.exchange import from_text, text_of
 from video4spatial.app.editor.proxy import Door
-from video4spatial.app.editor.tab import Editors, editor_part
+from video4spatial.app.editor.sessions import Editors
+from video4spatial.app.editor.tab import editor_part
 from video4spatial.geometry.paths import Waypoint
 from video4spatial.schema import InputError, Intrinsics
 
@@ -187,6 +189,20 @@ def tab_to(page, name):
         if reached[-1].strip() == name:
             return
     pytest.fail(f"Tab does not reach {name}: {reached}")
+
+
+def test_the_viewer_has_no_serious_findings(opened):
+    """axe-core, within the viewer's own page: names, labels, contrast."""
+    page, _, editor = opened
+    alone = page.context.new_page()
+    alone.goto(f"{page.url}{editor.url}")
+    alone.get_by_role("button", name="Play").wait_for()
+    alone.get_by_text("Preset").first.click()
+    alone.get_by_role("slider", name="Frame").wait_for(state="attached")
+    alone.wait_for_timeout(1000)
+    found = Axe().run(alone).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
+    alone.close()
 
 
 def test_closing_the_tab_closes_its_editor(page, app):

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from video4spatial.app.editor.mended import mended
 from video4spatial.app.editor.view import DOOR, PathEditor
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,8 @@ class Door:
             except httpx.HTTPError:  # closed just now
                 return Response("this path editor was closed", 404, SAFE, "text/plain")
         kept = {name: found.headers[name] for name in KEPT if name in found.headers}
-        return Response(found.content, found.status_code, SAFE | kept)
+        is_page = kept.get("content-type", "").startswith("text/html")
+        return Response(mended(found.content) if is_page else found.content, found.status_code, SAFE | kept)
 
     async def _socket(self, socket: WebSocket) -> None:
         editor = await self._editor(socket)
@@ -122,7 +124,7 @@ class Door:
                 if isinstance(ended, Exception):
                     log.warning("a path editor's connection ended: %s", ended)
         if socket.application_state is WebSocketState.CONNECTED:
-            with contextlib.suppress(RuntimeError):  # the page is gone already
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the page is gone already
                 await socket.close(1001)
 
 

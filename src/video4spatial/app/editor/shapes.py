@@ -50,7 +50,7 @@ def outlook(places: Float[np.ndarray, "T 3"]) -> tuple[Float64[np.ndarray, "3"],
     """From where the whole path is seen, and the place to look at: from behind, the left and above."""
     low, high = np.minimum(places.min(axis=0), -0.3), np.maximum(places.max(axis=0), 0.3)
     middle = (low + high) / 2
-    away = 1.35 * max(1.5, float(np.linalg.norm(high - low)))
+    away = 1.1 * max(1.5, float(np.linalg.norm(high - low)))
     return middle + away * np.array([-0.5, -0.62, -0.72]), middle
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from video4spatial.evaluate.benchmarks import NAMED, open_benchmark, open_contents
 from video4spatial.evaluate.cases import Case, CaseContent
-from video4spatial.evaluate.generated import Outcome
+from video4spatial.evaluate.generated import VideoOutcome
 from video4spatial.evaluate.manifest import Benchmark
 from video4spatial.evaluate.report.blocks import Block, Card, Cards, Clipped, Heading, Text
 from video4spatial.evaluate.report.figures import value_text
@@ -98,7 +98,7 @@ class Examples:
         about = self.benchmark
         assert about is not None
         video = self.measured.folder.read(row.method, case, (about.width, about.height), about.fps, row.repeat)
-        if video.outcome is not Outcome.OK:
+        if video.outcome is not VideoOutcome.OK:
             missing.append(f"no video of {row.method} to show: {video.reason or video.outcome.value}")
             return []
         box = _box(row)
@@ -115,7 +115,7 @@ class Examples:
         truth = None if content.truth is None else content.truth.frames
         if TRUTH in self.measured.methods:
             video = self.measured.folder.read(TRUTH, case, (about.width, about.height), about.fps)
-            truth = video.frames if video.outcome is Outcome.OK else truth
+            truth = video.frames if video.outcome is VideoOutcome.OK else truth
         if truth is None:
             missing.append("the case has no true clip")
             return []
@@ -165,7 +165,7 @@ def _valued(rows: Sequence[Row], task: str, method: str, key: str) -> Iterator[t
     """Rows of usable videos that have a value, with it."""
     for row in rows:
         value = row.values.get(key)
-        if row.method == method and row.task == task and row.outcome is Outcome.OK and value is not None:
+        if row.method == method and row.task == task and row.outcome is VideoOutcome.OK and value is not None:
             yield row, value
 
 

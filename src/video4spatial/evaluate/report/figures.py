@@ -17,11 +17,16 @@ def interval(low: float, high: float, digits: int, signed: bool = False) -> str:
 
 
 def mean_cell(figure: Figure | None, column: Shown, cases: int | None = None) -> Cell:
-    """A mean, its interval, and of how many cases it is where those are not all (``cases``, or all it was asked of)."""
+    """A mean, its interval, and of how many cases it is where not of all (``cases``, or all it was asked of)."""
     if figure is None or figure.mean is None or figure.low is None or figure.high is None:
         return Cell(NONE)
-    of = "" if figure.of == (figure.of + figure.missing if cases is None else cases) else f" of {figure.of}"
+    of = measured_of(figure.of, figure.of + figure.missing if cases is None else cases)
     return Cell(number(figure.mean, column.digits), interval(figure.low, figure.high, column.digits) + of)
+
+
+def measured_of(count: int, cases: int) -> str:
+    """ ", 9 of 18" where a figure is of ``count`` cases only; nothing where it is of all."""
+    return "" if count == cases else f", {count} of {cases}"
 
 
 def against_full(task: OfTask, method: str, key: str) -> Figure | None:
@@ -36,7 +41,7 @@ def difference_cell(figure: Figure | None, column: Shown, cases: int | None = No
     """A difference, its interval and its p-value."""
     if figure is None or figure.mean is None or figure.low is None or figure.high is None:
         return Cell(NONE)
-    of = "" if cases is None or figure.of == cases else f" of {figure.of}"
+    of = "" if cases is None else measured_of(figure.of, cases)
     told = interval(figure.low, figure.high, column.digits, signed=True) + of
     return Cell(number(figure.mean, column.digits, signed=True), told, p_value(figure.p))
 

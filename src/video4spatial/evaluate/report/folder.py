@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from video4spatial.evaluate.directions import Direction, directions
-from video4spatial.evaluate.generated import GeneratedFolder, Outcome
+from video4spatial.evaluate.generated import GeneratedFolder, VideoOutcome
 from video4spatial.evaluate.run import Row
 from video4spatial.schema import InputError
 from video4spatial.storage.artifacts import read_json
@@ -184,7 +184,7 @@ def _results(folder: GeneratedFolder, results: Mapping[str, Any]) -> Measured:
         {key: _shown(key, of) for key, of in results["columns"].items()},
         {name: dict(of) for name, of in results["methods"].items()},
         tuple(_task(name, table) for name, table in results["tables"].items()),
-        tuple(Row(**{**row, "outcome": Outcome(row["outcome"])}) for row in results["rows"]),
+        tuple(Row(**{**row, "outcome": VideoOutcome(row["outcome"])}) for row in results["rows"]),
         None,
     )
 

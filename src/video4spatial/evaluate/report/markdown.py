@@ -1,7 +1,5 @@
 """Blocks as Markdown: the same texts and figures; plots are their tables, clips are left to the page."""
 
-import re
-
 from video4spatial.evaluate.report.blocks import (
     Block,
     Card,
@@ -15,20 +13,12 @@ from video4spatial.evaluate.report.blocks import (
     Table,
     Text,
 )
-
-_SPECIAL = re.compile(r"([\\`*|~]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|!(?=\[))")
+from video4spatial.storage.markdown import plain
 
 
 def markdown_of(title: str, blocks: list[Block]) -> str:
     """The whole document."""
     return "\n\n".join(filter(None, [f"# {plain(title)}", *map(_block, blocks)])) + "\n"
-
-
-def plain(text: str) -> str:
-    """A text in which nothing is markup, on one line."""
-    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = _SPECIAL.sub(r"\\\1", line)
-    return f"\\{line}" if line[:1] in ("#", "-", "+", "=") and line[1:2] in ("", " ", "#", "-", "=") else line
 
 
 def _block(block: Block) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from video4spatial.evaluate.generated import Outcome
+from video4spatial.evaluate.generated import VideoOutcome
 from video4spatial.evaluate.report.blocks import Block, Cell, Items, Table, Text
 from video4spatial.evaluate.report.figures import against_full, difference_cell, mean_cell
 from video4spatial.evaluate.report.folder import Measured, OfTask
@@ -47,7 +47,7 @@ def scores(measured: Measured, task: OfTask) -> list[Block]:
 
 def outcomes(measured: Measured, task: OfTask) -> Table:
     """What became of every video; each row adds up to cases times repeats."""
-    kinds = [outcome.value for outcome in Outcome]
+    kinds = [outcome.value for outcome in VideoOutcome]
     head = ["method", *(kind.replace("_", " ") for kind in kinds), "total", "cases x repeats"]
     rows = []
     for method, of in task.methods.items():
@@ -63,7 +63,7 @@ def reasons(measured: Measured, task: OfTask) -> list[Block]:
     lines = []
     unusable: dict[tuple[str, str], list[str]] = {}
     for row in measured.rows:
-        if row.task == task.task and row.outcome is not Outcome.OK:
+        if row.task == task.task and row.outcome is not VideoOutcome.OK:
             unusable.setdefault((row.method, row.outcome.value), []).append(row.reason or "no reason told")
     for (method, outcome), told in unusable.items():
         different = list(dict.fromkeys(told))
