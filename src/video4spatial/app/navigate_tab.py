@@ -40,7 +40,7 @@ def navigate_form(studio: Studio) -> PathForm:
         name = gr.Dropdown(list(PRESETS), value="turn-left", label="Preset", min_width=140)
         degrees = gr.Number(45, label="Degrees", min_width=100)
         metres = gr.Number(1, label="Metres", min_width=100, interactive=False)
-    with gr.Group(visible=False) as by_waypoints:
+    with gr.Column(visible=False) as by_waypoints:
         waypoints = gr.Textbox(
             texts.EXAMPLE_WAYPOINTS, label="Waypoints", info=texts.WAYPOINTS_INFO, lines=4, elem_id="waypoints"
         )
