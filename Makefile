@@ -9,6 +9,8 @@ TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= auto
+DIST ?= loadfile
 BIN := $(VENV)/bin
 
 .PHONY: demo test setup setup-dev lint types unit docs clean
@@ -26,8 +28,9 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# one worker a core, each with one thread: two workers that take every core each are slower than one
 unit: setup-dev
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist $(DIST)
 
 docs: setup-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

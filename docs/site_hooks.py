@@ -31,6 +31,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return markdown.replace(COMMANDS, command_tables()) if COMMANDS in markdown else markdown
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """The theme's search dialog has no name for those who hear the page."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+
+
 def command_tables() -> str:
     """A section a command: what it does, and a table of its options for each of their groups."""
     parts = []

@@ -1,10 +1,14 @@
 """The site is built strictly, and asks nothing of other machines."""
 
+import functools
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -41,12 +45,12 @@ def test_make_docs_builds_the_same():
 
 
 def test_nothing_is_fetched_from_elsewhere(site):
-    pages = list(site.rglob("*.html"))
-    assert len(pages) > 30
+    files = list(site.rglob("*.html"))
+    assert len(files) > 30
     fetched = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=\"?(https?:)?//[^\" ]+")
-    for page in pages:
-        found = fetched.search(page.read_text(encoding="utf-8"))
-        assert found is None, f"{page.relative_to(site)}: {found[0]}"
+    for file in files:
+        found = fetched.search(file.read_text(encoding="utf-8"))
+        assert found is None, f"{file.relative_to(site)}: {found[0]}"
     for style in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?(https?:)?//|@import", style.read_text(encoding="utf-8")), style
 
@@ -59,6 +63,47 @@ def test_every_command_is_told_with_its_options(site):
     for option in ("--best-of N", "--sequential", "--reconstructor WAY"):
         assert f"<code>{option}</code>" in page
     assert "every command" not in page
+
+
+@pytest.fixture(scope="module")
+def served(site) -> Iterator[str]:
+    """The site's address, as `python -m http.server` serves it."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_pages_fit_a_phone_and_ask_nobody_else(served, page):
+    elsewhere: list[str] = []
+    page.on("request", lambda request: elsewhere.append(request.url) if served not in request.url else None)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name in ("index", "method", "cost", "choices", "how-to/ground", "reference/commands", "reference/geometry"):
+        page.goto(f"{served}/{name}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, name
+    assert not elsewhere
+
+
+def test_the_search_finds_a_page(served, page):
+    page.goto(f"{served}/index.html")
+    page.fill("input.md-search__input", "spatial distance")
+    page.wait_for_selector(".md-search-result__item")
+    assert "spatial" in page.inner_text(".md-search-result__list").lower()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_used_by_everybody(served, chromium, scheme):
+    """axe-core finds nothing serious."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    for name in ("index", "method", "extending", "reference/geometry"):
+        page.goto(f"{served}/{name}.html")
+        page.wait_for_load_state("networkidle")
+        found = [v for v in axe.run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+        assert not found, [(name, v["id"], v["nodes"][0]["html"][:200]) for v in found]
+    context.close()
 
 
 def test_pictures_stay_small():
