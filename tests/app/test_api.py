@@ -70,7 +70,7 @@ def test_more_refusals(ready):
     for arguments, told in (
         ({"preset": "sideways"}, "no camera preset"),
         ({"waypoints": {"x": 1}}, "list of rows"),
-        ({"waypoints": [[0, 0]]}, "waypoint 1"),
+        ({"waypoints": [[0, 0]]}, "row 0"),
     ):
         with pytest.raises(AppError, match=told):
             ready.predict(**arguments, api_name="/navigate")

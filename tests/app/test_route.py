@@ -4,59 +4,27 @@ import numpy as np
 import pytest
 
 from video4spatial.app.form import navigate_ask, preset_of, takes_not
-from video4spatial.app.route import (
-    MOST_WAYPOINTS,
-    PRESETS,
-    FromFile,
-    Through,
-    rows_of,
-    text_of,
-    waypoints_along,
-    waypoints_from_text,
-    waypoints_of,
-)
-from video4spatial.geometry.paths import Waypoint, preset
-from video4spatial.schema import CameraPath, InputError, Intrinsics
+from video4spatial.app.route import MAX_WAYPOINTS, PRESETS, FromFile, Preset, Through, waypoints_along
+from video4spatial.geometry.formats import save_path
+from video4spatial.geometry.paths import Waypoint
+from video4spatial.schema import InputError, Intrinsics
 
 LENS = Intrinsics.from_horizontal_fov(72, 96, 64)
 SETTINGS = (0, 1, None, None, None, None)
 
 
-def test_rows_are_metres_and_degrees():
-    (point,) = waypoints_of([[1, 2, "3", 90, "", None]])
-    assert point.row == pytest.approx((1, 2, 3, np.pi / 2, 0, 0))
-    assert rows_of([point]) == [[1, 2, 3, 90, 0, 0]]
-
-
-def test_text_and_waypoints_are_inverse():
-    points = [Waypoint(), Waypoint(0.5, 0, 1.25, 0.5, -0.1, 0.02)]
-    back = waypoints_from_text(text_of(points))
-    assert np.allclose([p.row for p in back], [p.row for p in points], atol=2e-5)
-
-
-def test_short_lines_and_comments():
-    points = waypoints_from_text("# a walk\n0 0 1\n\n0, 0, 2, 45  # turned\n")
-    assert [p.row[2] for p in points] == [1, 2]
-    assert points[1].row[3] == pytest.approx(np.pi / 4)
-
-
-@pytest.mark.parametrize("text", ["", "1 2", "1 2 3 4 5", "1 2 x", "nan 0 0", "0 0 inf", "1 2 3 4 5 6 7"])
-def test_bad_waypoints_are_refused(text):
-    with pytest.raises(InputError, match="waypoint"):
-        waypoints_from_text(text)
-
-
 def test_too_many_waypoints():
     with pytest.raises(InputError, match="at most"):
-        Through(tuple(Waypoint(0, 0, i) for i in range(MOST_WAYPOINTS + 1)))
+        Through(tuple(Waypoint(0, 0, i) for i in range(MAX_WAYPOINTS + 1)))
 
 
-def test_a_path_as_waypoints_keeps_its_ends():
-    poses = CameraPath(preset("orbit", 33), LENS)
-    points = waypoints_along(poses)
-    assert len(points) == 5
-    assert np.allclose(points[0].pose, poses.c2w[0])
-    assert np.allclose(points[-1].pose, poses.c2w[-1])
+def test_routes_become_waypoints(tmp_path):
+    points = [Waypoint(), Waypoint(0, 0, 1)]
+    assert waypoints_along(Through(tuple(points)), LENS, 33) == points
+    assert waypoints_along(Preset("forward", metres=1), LENS, 33) == points
+    save_path(tmp_path / "path.tum", Preset("forward", metres=1).poses(LENS, 33))
+    back = waypoints_along(FromFile(tmp_path / "path.tum"), LENS, 33)
+    assert np.allclose([p.row for p in back], [p.row for p in points], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -47,6 +47,7 @@ def test_make_docs_builds_the_same():
 def test_nothing_is_fetched_from_elsewhere(site):
     files = list(site.rglob("*.html"))
     assert len(files) > 30
+    assert (site / "styles" / "site.css").is_file()
     fetched = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=\"?(https?:)?//[^\" ]+")
     for file in files:
         found = fetched.search(file.read_text(encoding="utf-8"))

@@ -11,9 +11,10 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app.asked import Asked, Outcome, real_number, whole_number
+from video4spatial.app.editor.exchange import from_rows
 from video4spatial.app.events import MODEL
 from video4spatial.app.form import preset_of
-from video4spatial.app.route import FromFile, Route, Through, waypoints_of
+from video4spatial.app.route import FromFile, Route, Through
 from video4spatial.app.running import Cancelled, Done, Step
 from video4spatial.app.session import Session
 from video4spatial.app.studio import Studio
@@ -87,7 +88,7 @@ class Endpoints:
             elif waypoints is not None:
                 if not isinstance(waypoints, list) or not all(isinstance(row, list) for row in waypoints):
                     raise InputError("waypoints is no list of rows: give [[x, y, z, yaw, pitch, roll], ...]")
-                route = Through(tuple(waypoints_of(waypoints)))
+                route = Through(tuple(from_rows(waypoints)))
             else:
                 route = preset_of(preset, degrees, metres)
             return Asked(route=route, **self._numbers(seed, steps, guidance, best_of))

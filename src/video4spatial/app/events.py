@@ -69,11 +69,12 @@ class Events:
             yield (gr.skip(),) * 4
             return
         asked, job = session.pending.popleft()
-        pace = Pace()
+        pace, pictures = Pace(), ()
         for event in session.ask(asked, job):
             if isinstance(event, Step):
+                pictures = event.pictures or pictures  # a preview stays until the next
                 if event.pictures or pace.lets(event.done, event.total):
-                    yield shown.progress(event), gr.skip(), gr.skip(), gr.skip()
+                    yield shown.progress(event, pictures), gr.skip(), gr.skip(), gr.skip()
                 continue
             outcome: Outcome = event.result
             card = shown.outcome(outcome, session.context)

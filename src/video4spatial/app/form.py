@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app.asked import Asked, real_number, whole_number
-from video4spatial.app.route import PRESETS, FromFile, Preset, Route, Through, waypoints_from_text
+from video4spatial.app.editor.exchange import from_text
+from video4spatial.app.route import PRESETS, FromFile, Preset, Route, Through
 from video4spatial.schema import InputError
 
 MOST_SEEDS = 8
@@ -21,7 +22,7 @@ class Settings:
     seed: gr.Number
     best_of: gr.Slider
     steps: gr.Number
-    guidance: gr.Number
+    guidance: gr.Textbox
     context_latents: gr.Number
     frames: gr.Number
 
@@ -40,7 +41,9 @@ def settings_fields(config: Any) -> Settings:
         )
     with gr.Accordion("More settings", open=False), gr.Row():
         steps = gr.Number(int(config.steps), label="Steps", precision=0, minimum=1, min_width=120)
-        guidance = gr.Number(None, label="Guidance", info="Empty: the model's own.", min_width=120)
+        guidance = gr.Textbox(
+            label="Guidance", info="A number.", placeholder="the model's own", lines=1, max_lines=1, min_width=120
+        )
         latents = gr.Number(int(config.context_latents), label="Context latents", precision=0, minimum=0, min_width=120)
         frames = gr.Number(int(config.frames), label="Frames", info="4k + 1", precision=0, min_width=120)
     return Settings(seed, best_of, steps, guidance, latents, frames)
@@ -81,7 +84,7 @@ def navigate_ask(
 def route_of(source: str, name: str, degrees: Any, metres: Any, waypoints: str, file: str | None) -> Route:
     """Where the camera is to go, as the form says it."""
     if source == BY_WAYPOINTS:
-        return Through(tuple(waypoints_from_text(waypoints or "")))
+        return Through(tuple(from_text(waypoints or "")))
     if source == BY_FILE:
         if not file:
             raise InputError("there is no path file yet: choose one, or a preset, or write waypoints")

@@ -6,9 +6,10 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app import shown, texts
+from video4spatial.app.editor.exchange import text_of
 from video4spatial.app.editor.tab import editor_part
 from video4spatial.app.form import BY_FILE, BY_PRESET, BY_WAYPOINTS, route_of, takes_not
-from video4spatial.app.route import PRESETS, text_of, waypoints_along
+from video4spatial.app.route import PRESETS, waypoints_along
 from video4spatial.app.studio import Studio
 from video4spatial.geometry.formats import FORMATS
 from video4spatial.schema import InputError
@@ -40,7 +41,7 @@ def navigate_form(studio: Studio) -> PathForm:
         name = gr.Dropdown(list(PRESETS), value="turn-left", label="Preset", min_width=140)
         degrees = gr.Number(45, label="Degrees", min_width=100)
         metres = gr.Number(1, label="Metres", min_width=100, interactive=False)
-    with gr.Group(visible=False) as by_waypoints:
+    with gr.Column(visible=False) as by_waypoints:
         waypoints = gr.Textbox(
             texts.EXAMPLE_WAYPOINTS, label="Waypoints", info=texts.WAYPOINTS_INFO, lines=4, elem_id="waypoints"
         )
@@ -58,14 +59,13 @@ def navigate_form(studio: Studio) -> PathForm:
         missing = takes_not(preset)
         return gr.update(interactive="degrees" not in missing), gr.update(interactive="metres" not in missing)
 
-    def written(source: str, name: str, degrees: Any, metres: Any, text: str, path: str | None) -> tuple[Any, ...]:
+    def written(*fields: Any) -> tuple[Any, ...]:
         try:
-            route = route_of(source, name, degrees, metres, text, path)
-            poses = route.poses(studio.pipeline.intrinsics, int(studio.pipeline.config.frames))
+            route = route_of(*fields)
+            points = waypoints_along(route, studio.pipeline.intrinsics, int(studio.pipeline.config.frames))
         except InputError as error:
             return gr.skip(), gr.skip(), shown.note(str(error), "bad")
-        points = text_of(waypoints_along(poses))
-        return BY_WAYPOINTS, points, ""
+        return BY_WAYPOINTS, text_of(points), ""
 
     source.change(choose, source, [by_preset, by_waypoints, by_file], **_QUICK)
     name.change(options, name, [degrees, metres], **_QUICK)

@@ -48,7 +48,7 @@ def build_page(studio: Studio) -> gr.Blocks:
                 settings = settings_fields(studio.pipeline.config)
                 plan = gr.HTML("", elem_classes="v4s-facts")
                 cancel = gr.Button("Cancel", interactive=False)
-                progress = gr.HTML("", elem_id="progress")
+                progress = gr.HTML("", elem_id="progress", padding=False)
                 result = gr.HTML("", elem_id="result", js_on_load=SCRIPT)
         gr.HTML(f'<h2 class="v4s-title">{texts.ASKS}</h2>')
         gallery = gr.HTML(shown.gallery([], None), elem_id="asks", js_on_load=SCRIPT)
@@ -81,7 +81,7 @@ def _context_part(studio: Studio) -> ContextPart:
         sources=["upload", "webcam"],
         webcam_options=gr.WebcamOptions(mirror=False),
         include_audio=True,  # left as it is: no second encoding
-        height=260,
+        height=300,
         elem_id="context",
     )
     number = room = None

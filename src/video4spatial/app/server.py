@@ -13,7 +13,7 @@ from video4spatial.app.guard import Limits
 from video4spatial.app.login import login_for
 from video4spatial.schema import InputError
 
-INSTALL = "the app needs gradio: pip install 'video4spatial[app]'"
+INSTALL = "the app needs gradio and viser: pip install 'video4spatial[app]'"
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -48,7 +48,7 @@ def require_gradio() -> None:
     """Say which extra is missing, before a model is loaded."""
     from importlib.util import find_spec
 
-    if find_spec("gradio") is None:
+    if find_spec("gradio") is None or find_spec("viser") is None:
         raise InputError(INSTALL)
 
 

@@ -97,9 +97,9 @@ class Session:
             if context is None:
                 raise InputError(NO_CONTEXT)
             for event in follow(job, self.studio.turn, lambda tell: self._made(number, asked, context, tell)):
-                yield event
                 if isinstance(event, Done):
                     self._keep(event.result)
+                yield event
             return
         except Cancelled:
             at = f" at step {job.step.done} of {job.step.total}" if job.step else ", before it began"

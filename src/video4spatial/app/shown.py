@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from video4spatial.app.asked import Outcome
@@ -34,13 +35,13 @@ def facts(text: str) -> str:
     return f'<p class="v4s-facts">{escaped(text)}</p>'
 
 
-def progress(step: Step) -> str:
-    """How far a job is, with its previews."""
+def progress(step: Step, pictures: Sequence[Any] = ()) -> str:
+    """How far a job is, with its previews so far."""
     share = step.done / max(1, step.total)
     words = f"{step.doing}: {step.done} of {step.total}"
     shown = "".join(
-        f'<img src="{picture_uri(picture)}" alt="Preview {number} of {len(step.pictures)}">'
-        for number, picture in enumerate(step.pictures, 1)
+        f'<img src="{picture_uri(picture)}" alt="Preview {number} of {len(pictures)}">'
+        for number, picture in enumerate(pictures, 1)
     )
     strip = f'<div class="v4s-strip">{shown}</div>' if shown else ""
     return (
@@ -97,10 +98,10 @@ def outcome(made: Outcome, context: Context | None) -> str:
 
 
 def gallery(asks: Sequence[Outcome], context: Context | None) -> str:
-    """All asks of a session, the latest first."""
-    if not asks:
-        return '<p class="v4s-facts">Nothing was asked yet.</p>'
-    return "".join(outcome(made, context) for made in reversed(asks))
+    """The asks of a session but the last, which stands above; the latest first."""
+    if len(asks) < 2:
+        return facts("None yet.")
+    return "".join(outcome(made, context) for made in reversed(asks[:-1]))
 
 
 def _video(path: Path, label: str, caption: str) -> str:

@@ -37,6 +37,7 @@ def theme() -> gr.themes.Base:
 
 CSS = """
 .gradio-container { max-width: 84rem !important; margin: 0 auto; }
+button[role="tab"].selected { color: var(--link-text-color) !important; }
 .v4s-head h1 { font-size: 1.6rem; margin: .2rem 0; }
 .v4s-head p, .v4s-facts { color: var(--body-text-color-subdued); margin: .1rem 0 .4rem; }
 h2.v4s-title { font-size: 1.15rem; margin: .4rem 0 .2rem; }

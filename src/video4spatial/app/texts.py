@@ -11,7 +11,7 @@ SMALL = (
 )
 CONTEXT = "1. Walk-through"
 ASK = "2. Ask"
-ASKS = "3. Asks of this session"
+ASKS = "3. Earlier asks of this session"
 PRIVATE = (
     "Videos stay on this machine, in a private folder that is removed when this tab closes. They are checked first: "
     "at most {megabytes:g} MB and {seconds:g} s."
