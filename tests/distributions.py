@@ -51,7 +51,27 @@ def optional(wheel: Path) -> set[str]:
         metadata = HeaderParser().parsestr(archive.read(name).decode())
     for line in metadata.get_all("Requires-Dist") or []:
         found["extra ==" in line].add(re.split(r"[^\w.-]", line, maxsplit=1)[0])
-    return found[True] - found[False]
+    return found[True] - closure(found[False])
+
+
+def closure(names: set[str]) -> set[str]:
+    """These distributions and all that they ask for in turn, as far as they are installed here."""
+    known: set[str] = set()
+    waiting = {canonical(name) for name in names}
+    while waiting:
+        name = waiting.pop()
+        known.add(name)
+        try:
+            lines = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue
+        asked = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line}
+        waiting |= {canonical(name) for name in asked} - known
+    return known
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def fresh_environment(folder: Path, wheel: Path, without: set[str]) -> Path:
