@@ -20,7 +20,7 @@ def test_too_many_waypoints():
 
 @pytest.mark.parametrize("point", [Waypoint(x=1e160), Waypoint(yaw=7), Waypoint(z=float("nan"))])
 def test_waypoints_beyond_the_limits(point):
-    with pytest.raises(InputError, match="^waypoint 1: "):
+    with pytest.raises(InputError, match=r"^waypoint 1: "):
         Through((Waypoint(), point))
 
 
