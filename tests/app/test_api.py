@@ -69,6 +69,7 @@ def test_more_refusals(ready):
             ready.predict(**arguments, api_name="/ground")
     for arguments, told in (
         ({"preset": "sideways"}, "no camera preset"),
+        ({"best_of": 0}, "best of is 0"),
         ({"waypoints": {"x": 1}}, "list of rows"),
         ({"waypoints": [[0, 0]]}, "row 0"),
     ):
@@ -104,18 +105,23 @@ def test_many_asks_at_once_and_two_clients(served_app, ready):
     other.close()
 
 
-def test_the_end_of_a_client_removes_its_files(served_app, walk_file):
+def test_the_end_of_a_client_removes_its_files(served_app, walk_file, tmp_path):
     before = {thread.name for thread in threading.enumerate()}
     client = Client(served_app.url, verbose=False)
     client.predict(handle_file(str(walk_file)), api_name="/encode")
-    client.predict(steps=1, api_name="/navigate")
+    (tmp_path / "of-this-client.csv").write_text("x,y,z,yaw,pitch,roll\n0,0,0,0,0,0\n")
+    path = handle_file(str(tmp_path / "of-this-client.csv"))
+    client.predict(path_file=path, steps=1, api_name="/navigate")
     session = served_app.studio.sessions[client.session_hash]
-    assert any(session.folder.iterdir())
+    made = {file.name for file in session.folder.iterdir()} | {"of-this-client.csv"}
+    uploads = served_app.files.uploads
+    assert {"of-this-client.csv"} < {file.name for file in uploads.rglob("*")} & made, "Gradio has copies"
     client.close()
     for _ in range(200):
         if not session.folder.exists():
             break
         time.sleep(0.1)
     assert not session.folder.exists()
+    assert not {file.name for file in uploads.rglob("*")} & made
     assert client.session_hash not in served_app.studio.sessions
     assert not {t.name for t in threading.enumerate() if t.name.startswith("video4spatial-")} - before

@@ -45,13 +45,14 @@ class Events:
 
     def again(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
         """The same ask with the next seed that this session has not tried."""
-        session = self.studio.session(request.session_hash)
         try:
+            session = self.studio.session(request.session_hash)
             asked = session.outcome(whole_number(event._data.get("ask"), "ask") or 0).asked
+            tried = {made.asked.seed for made in session.asks if made.asked.with_seed(0) == asked.with_seed(0)}
+            asked = asked.with_seed(max(tried) + asked.best_of)
         except InputError as error:
             return shown.note(str(error), "bad"), gr.skip()
-        tried = {made.asked.seed for made in session.asks if made.asked.with_seed(0) == asked.with_seed(0)}
-        return self._wait(session, asked.with_seed(max(tried) + asked.best_of))
+        return self._wait(session, asked)
 
     def _wait(self, session: Session, asked: Asked) -> tuple[Any, Any]:
         if session.context is None:
@@ -64,8 +65,8 @@ class Events:
 
     def follow(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The second event of an ask: progress, result, gallery, "Cancel"."""
-        session = self.studio.session(request.session_hash)
-        if not session.pending:
+        session = self.studio.find(request.session_hash)
+        if session is None or not session.pending:
             yield (gr.skip(),) * 4
             return
         asked, job = session.pending.popleft()
@@ -77,9 +78,8 @@ class Events:
                     yield shown.progress(event, pictures), gr.skip(), gr.skip(), gr.skip()
                 continue
             outcome: Outcome = event.result
-            card = shown.outcome(outcome, session.context)
             more = gr.update(interactive=bool(session.alive()))
-            yield "", card, shown.gallery(session.asks, session.context), more
+            yield "", shown.outcome(outcome), shown.gallery(session.asks), more
 
     def check(self, upload: str | None, request: gr.Request) -> tuple[Any, Any]:
         """The first event of a walk-through: is it a video that can be used?"""
@@ -105,8 +105,8 @@ class Events:
 
     def follow_context(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The second event of a walk-through: status, video, suggestions, "Cancel"."""
-        session = self.studio.session(request.session_hash)
-        if not session.pending_context:
+        session = self.studio.find(request.session_hash)
+        if session is None or not session.pending_context:
             yield (gr.skip(),) * 4
             return
         given, job = session.pending_context.popleft()
@@ -141,13 +141,14 @@ class Events:
 
     def stop(self, request: gr.Request) -> str:
         """Stop what this session runs and what it has waiting."""
-        stopped = self.studio.session(request.session_hash).cancel()
+        session = self.studio.find(request.session_hash)
+        stopped = session.cancel() if session is not None else 0
         return shown.note("Cancelling: it stops at the next step." if stopped else "There is nothing to cancel.")
 
     def plan(self, request: gr.Request, sentence: str, place: str, *settings: Any) -> str:
         """What the next ask will need."""
-        session = self.studio.session(request.session_hash)
-        if session.context is None:
+        session = self.studio.find(request.session_hash)
+        if session is None or session.context is None:
             return ""
         try:
             asked = ground_ask(sentence or "it", place, *settings)

@@ -51,7 +51,7 @@ def build_page(studio: Studio) -> gr.Blocks:
                 progress = gr.HTML("", elem_id="progress", padding=False)
                 result = gr.HTML("", elem_id="result", js_on_load=SCRIPT)
         gr.HTML(f'<h2 class="v4s-title">{texts.ASKS}</h2>')
-        gallery = gr.HTML(shown.gallery([], None), elem_id="asks", js_on_load=SCRIPT)
+        gallery = gr.HTML(shown.gallery([]), elem_id="asks", js_on_load=SCRIPT)
         parts = Parts(progress, result, gallery, plan, ground, navigate, cancel)
         _ask_events(events, parts, settings, (sentence, place), path)
         _context_events(events, context, parts, suggestion, [sentence, place, *settings.fields])

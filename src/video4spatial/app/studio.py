@@ -73,9 +73,19 @@ class Studio:
         if len(self.sessions) >= self.most_sessions:
             raise InputError(f"{self.most_sessions} people use this app now: come back later")
 
+    def find(self, key: str | None) -> Session | None:
+        """The session of a tab or a client, if it has one: what comes late does not begin another."""
+        with self._lock:
+            found = self.sessions.get(key or "")
+            if found is not None:
+                found.touched = time.monotonic()
+            return found
+
     def folder(self, key: str) -> Path:
-        """A session's own folder, which goes with it."""
-        return self.session(key).folder
+        """Where a session's editor writes; it goes with the session."""
+        folder = self.session(key).folder / "paths"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     def end(self, key: str | None) -> None:
         """End a session, if there is one; its files are removed."""
