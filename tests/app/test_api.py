@@ -3,14 +3,17 @@
 import re
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
+import httpx
 import pytest
 
 pytest.importorskip("gradio_client")
 
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
+from gradio_client.exceptions import AppError, ValidationError
 
 from video4spatial.storage.video import probe
 
@@ -82,6 +85,55 @@ def test_a_path_file(ready, tmp_path):
     (tmp_path / "mine.csv").write_text("x,y,z,yaw,pitch,roll\n0,0,0,0,0,0\n0,0,1,0.6,0,0\n")
     _, answer = ready.predict(path_file=handle_file(str(tmp_path / "mine.csv")), steps=1, api_name="/navigate")
     assert (answer["state"], answer["asked"]) == ("done", "mine.csv")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server that remembers what it was asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(404)
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+
+@pytest.fixture
+def elsewhere():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Elsewhere.asked.clear()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_address_for_a_file_is_refused_before_it_is_fetched(client, served_app, elsewhere):
+    for address in (f"{elsewhere}/walk.mp4", "https://localhost/walk.mp4", "ftp://localhost/x", "file:///etc/hostname"):
+        given = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
+        for arguments in ({"video": given, "api_name": "/encode"}, {"path_file": given, "api_name": "/navigate"}):
+            with pytest.raises(ValidationError, match="fetches nothing from elsewhere: upload the file"):
+                client.predict(**arguments)
+    with pytest.raises(ValidationError, match="upload the file"):
+        client.predict(handle_file(f"{elsewhere}/walk.mp4"), api_name="/encode")
+    assert Elsewhere.asked == []
+
+
+def test_no_event_of_the_page_fetches_an_address(client, served_app, elsewhere):
+    """Every part that takes files, by every way in; also after its session has changed it."""
+    kinds = ("file", "video", "uploadbutton", "gallery", "image", "audio", "json", "html")
+    taking = {part["id"] for part in client.config["components"] if part["type"] in kinds}
+    events = [event for event in client.config["dependencies"] if taking & set(event["inputs"])]
+    assert len(events) >= 5
+    for event in events:
+        for wrap in (lambda given: given, lambda given: [given], lambda given: {"video": given}):
+            given = wrap({"path": f"{elsewhere}/{event['id']}", "meta": {"_type": "gradio.FileData"}})
+            data = [given if part in taking else None for part in event["inputs"]]
+            body = {"data": data, "fn_index": event["id"], "session_hash": client.session_hash}
+            for way in ("queue/join", "run/predict", "api/predict", f"call/{event['api_name'] or 'predict'}"):
+                assert httpx.post(f"{served_app.url}gradio_api/{way}", json=body).status_code == 422
+    assert Elsewhere.asked == []
 
 
 def test_cancel_from_the_side(ready):

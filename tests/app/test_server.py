@@ -83,7 +83,7 @@ def test_no_address_passes_for_a_file(served_app, data):
     """Gradio would fetch it, whatever its size."""
     body = json.dumps({"data": data, "fn_index": 0, "session_hash": "someone"}).encode()
     for path in ("gradio_api/queue/join", "gradio_api/call/encode", "gradio_api/run/encode"):
-        assert get(served_app.url + path, body, {"Content-Type": "application/json"}).status == 403
+        assert get(served_app.url + path, body, {"Content-Type": "application/json"}).status == 422
 
 
 def test_a_large_body_without_a_file(served_app):

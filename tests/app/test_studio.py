@@ -1,6 +1,7 @@
 """Sessions with the real small model: every way an ask can end."""
 
 import json
+import re
 import threading
 import zipfile
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import torch
 
 from video4spatial.app import shown
 from video4spatial.app.asked import Asked, Outcome
+from video4spatial.app.compare import compared
 from video4spatial.app.guard import UploadError
 from video4spatial.app.route import Preset
 from video4spatial.app.running import Cancelled, Done, Job, Step, follow
@@ -273,3 +275,29 @@ def test_a_job_waits_for_its_turn_and_gives_it_back():
     with pytest.raises(ZeroDivisionError):
         list(follow(Job("ground"), turn, lambda tell: 1 / 0))
     assert not turn.locked()
+
+
+def test_who_waits_is_told_how_many_are_ahead(studio):
+    first, second = studio.session("one"), studio.session("two")
+    jobs = [first.new_job("ground"), second.new_job("encode"), second.new_job("navigate"), first.new_job("ground")]
+    assert [len(studio.ahead(job)) for job in jobs] == [0, 1, 2, 3]
+    assert "Starting." in shown.ahead(studio.ahead(jobs[0]))
+    assert "1 ask ahead." in shown.ahead(studio.ahead(jobs[1]))
+    assert "2 asks and 1 walk-through ahead." in shown.ahead(studio.ahead(jobs[3]))
+    jobs[0].state = "over"
+    jobs[1].stop.set()
+    assert "1 ask ahead." in shown.ahead(studio.ahead(jobs[3]))
+
+
+def test_two_clips_side_by_side(studio, walk_file):
+    session = encoded(studio, walk_file)
+    ended(session, TURN)
+    assert compared(session.asks) == ""
+    ended(session, Asked(instruction="quux"))  # refused: there is nothing to show
+    assert compared(session.asks) == ""
+    ended(session, Asked(instruction="the <b>bed</b>", steps=1))
+    pair = compared(session.asks)
+    assert re.findall(r'<option value="(\d)"[^>]* selected>', pair) == ["1", "3"]
+    assert pair.count("<option") == 4
+    assert "the &lt;b&gt;bed&lt;/b&gt;, seed 0" in pair
+    assert pair.count(address(session.asks[0].files["video"])) == 2

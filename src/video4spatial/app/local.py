@@ -15,6 +15,11 @@ POLICY = (
 """The browser refuses every address but the app's own, and to show the app in another site's page. Gradio's page needs
 its inline scripts; viser's, which unpacks itself, eval and blobs."""
 SLACK = 1_000_000  # bytes of a request besides the file in it; of one without a file, in all
+_ADDRESS = "the file is an address, and this app fetches nothing from elsewhere: upload the file"
+_FOREIGN = json.dumps(
+    {"detail": [{"__type__": "validate", "is_valid": False, "parameter_name": "file", "message": _ADDRESS}]}
+).encode()
+"""As Gradio says that a field is wrong, so that its client repeats the words."""
 _HEADERS = {
     b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -53,7 +58,7 @@ class OnlyHere:
                 await _refuse(send, 413, b"the request is larger than this app takes")
                 return
             if _names_an_address(body):
-                await _refuse(send, 403, b"this app fetches nothing from elsewhere: upload the file")
+                await _refuse(send, 422, _FOREIGN, b"application/json")
                 return
             receive = _again(body, receive)
 
@@ -117,7 +122,7 @@ def _names_an_address(body: bytes) -> bool:
     return False
 
 
-async def _refuse(send: Send, status: int, words: bytes) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+async def _refuse(send: Send, status: int, words: bytes, kind: bytes = b"text/plain; charset=utf-8") -> None:
+    headers = [(b"content-type", kind), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": words})

@@ -54,7 +54,8 @@ def navigate_form(studio: Studio) -> PathForm:
     form = PathForm(source, name, degrees, metres, waypoints, file)
 
     def choose(chosen: str) -> tuple[Any, ...]:
-        return tuple(gr.update(visible=chosen == way) for way in (BY_PRESET, BY_WAYPOINTS, BY_FILE))
+        parts = [gr.update(visible=chosen == way) for way in (BY_PRESET, BY_WAYPOINTS, BY_FILE)]
+        return *parts, gr.update(visible=chosen != BY_WAYPOINTS)
 
     def options(preset: str) -> tuple[Any, Any]:
         missing = takes_not(preset)
@@ -75,7 +76,7 @@ def navigate_form(studio: Studio) -> PathForm:
 
     for upload in (file, editor.file):
         upload.upload(keep, upload, None, **_QUICK)
-    source.change(choose, source, [by_preset, by_waypoints, by_file], **_QUICK)
+    source.change(choose, source, [by_preset, by_waypoints, by_file, to_waypoints], **_QUICK)
     name.change(options, name, [degrees, metres], **_QUICK)
     editor.follow(to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK))
     return form

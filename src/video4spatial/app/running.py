@@ -34,6 +34,7 @@ class Job:
     step: Step | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
+    asked_at: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
         """Raise ``Cancelled`` if it is to stop."""

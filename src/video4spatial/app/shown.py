@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from video4spatial.app.asked import Outcome, Seen
 from video4spatial.app.context import Context
-from video4spatial.app.running import Step
+from video4spatial.app.running import Job, Step
 from video4spatial.storage.page import escaped, picture_uri
 
 MARKS = {"found": "good", "done": "good", "not found": "plain", "cancelled": "plain", "refused": "bad", "failed": "bad"}
@@ -33,6 +33,14 @@ def note(text: str, mark: str = "plain") -> str:
 def facts(text: str) -> str:
     """A quiet line."""
     return f'<p class="v4s-facts">{escaped(text)}</p>'
+
+
+def ahead(jobs: Sequence[Job]) -> str:
+    """What a job has to wait for."""
+    walks = sum(job.what == "encode" for job in jobs)
+    counts = ((len(jobs) - walks, "ask"), (walks, "walk-through"))
+    parts = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    return note(f"Waiting for its turn: {' and '.join(parts)} ahead." if parts else "Starting.")
 
 
 def progress(step: Step, pictures: Sequence[Any] = ()) -> str:

@@ -10,6 +10,7 @@ from video4spatial.app.editor.sessions import Editors
 from video4spatial.app.files import PrivateFolder
 from video4spatial.app.guard import Limits
 from video4spatial.app.planned import device_of
+from video4spatial.app.running import Job
 from video4spatial.app.session import Session
 from video4spatial.commands.verifier import knows_rooms_only
 from video4spatial.rooms import CATEGORIES, COLOURS
@@ -98,6 +99,11 @@ class Studio:
     def waiting(self) -> int:
         """How many jobs of all sessions run or wait."""
         return sum(len(session.alive()) for session in list(self.sessions.values()))
+
+    def ahead(self, job: Job) -> list[Job]:
+        """The jobs of all sessions that were asked for before this one and are not over."""
+        alive = (other for session in list(self.sessions.values()) for other in session.alive())
+        return [other for other in alive if other.asked_at < job.asked_at]
 
     def close(self) -> None:
         """End all sessions."""
