@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from dataclasses import dataclass
+from email.parser import HeaderParser
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -41,14 +43,35 @@ def names_in_site(package: str) -> set[str]:
     return {file.parts[0] for file in files if file.parts[0] != ".."}
 
 
-def required(package: str, extra: str | None = None) -> set[str]:
-    """What a distribution's metadata asks for, without (or only with) this extra; names alone."""
-    found = set()
-    for line in distribution(package).requires or []:
-        marker = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", line)
-        if (marker.group(1) if marker else None) == extra:
-            found.add(re.split(r"[^\w.-]", line, maxsplit=1)[0])
-    return found
+def optional(wheel: Path) -> set[str]:
+    """What only the extras of a wheel ask for: names of distributions."""
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = HeaderParser().parsestr(archive.read(name).decode())
+    for line in metadata.get_all("Requires-Dist") or []:
+        found["extra ==" in line].add(re.split(r"[^\w.-]", line, maxsplit=1)[0])
+    return found[True] - closure(found[False])
+
+
+def closure(names: set[str]) -> set[str]:
+    """These distributions and all that they ask for in turn, as far as they are installed here."""
+    known: set[str] = set()
+    waiting = {canonical(name) for name in names}
+    while waiting:
+        name = waiting.pop()
+        known.add(name)
+        try:
+            lines = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue
+        asked = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line}
+        waiting |= {canonical(name) for name in asked} - known
+    return known
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def fresh_environment(folder: Path, wheel: Path, without: set[str]) -> Path:
@@ -71,11 +94,6 @@ def fresh_environment(folder: Path, wheel: Path, without: set[str]) -> Path:
 def clean() -> dict[str, str]:
     """This process's environment without what would find the checkout."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-
-
-def extras(package: str) -> list[str]:
-    """The extras that a distribution offers."""
-    return distribution(package).metadata.get_all("Provides-Extra") or []
 
 
 def run(environment: Path, folder: Path, *words: str) -> subprocess.CompletedProcess:

@@ -2,7 +2,7 @@
 
 Commands run in this process, by the same function that the program ``video4spatial`` calls; other lines of a shell
 block run in bash. Blocks that a page marks "not run" have been parsed (test_commands.py); here their imports are made
-at least. About 100 seconds on an idle core.
+at least. All together about 100 seconds of processor time (two cores of an AMD EPYC, one thread).
 """
 
 import ast

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from distributions import ROOT, Built, build, extras, fresh_environment, required
+from distributions import ROOT, Built, build, fresh_environment, optional
 
 from video4spatial.storage.video import write_video
 
@@ -19,8 +19,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 @pytest.fixture(scope="session")
 def bare(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment as `pip install video4spatial` leaves it: nothing that only an extra asks for."""
-    optional = set().union(*(required("video4spatial", extra) for extra in extras("video4spatial")))
-    return fresh_environment(tmp_path_factory.mktemp("fresh") / "venv", built.wheel, optional)
+    return fresh_environment(tmp_path_factory.mktemp("fresh") / "venv", built.wheel, optional(built.wheel))
 
 
 @pytest.fixture(scope="session")
