@@ -235,7 +235,7 @@ def main() -> None:
     with get_context("spawn").Pool(options.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for number, found in enumerate(tqdm(pool.imap_unordered(measured, seeds), total=len(seeds)), 1):
             rows += found
-            settings = {key: str(value) for key, value in vars(options).items()}
+            settings = {key: str(value) for key, value in vars(options).items() if key != "out"}
             report = {"machine": describe_machine(), "settings": settings | {"rooms_done": number}} | summary(rows)
             options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(options.out.read_text())

@@ -27,8 +27,8 @@ scene = pipe.encode_context(options.video or plain_video(RoomsConfig().room(7), 
 frames = pipe.config.frames  # the clip length that the model was trained on
 asked = {
     "turn right by 60 degrees": preset("turn-right", frames, degrees=60),
-    "half a metre ahead": preset("forward", frames, metres=0.5),
-    "still": preset("still", frames),
+    "turn left by 60 degrees": preset("turn-left", frames, degrees=60),
+    "a metre ahead": preset("forward", frames, metres=1.0),
 }
 rows = {}
 for name, poses in asked.items():  # poses: camera-to-world, x right, y down, z ahead, metres; the first is the start

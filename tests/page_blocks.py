@@ -11,10 +11,15 @@ What stands in an HTML comment right above a block is for the tests, and no read
 A block with a title (```csv title="walk.csv") is a file of that name.
 """
 
+import argparse
+import importlib.util
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+from video4spatial.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -90,3 +95,18 @@ def ours(words: list[str]) -> list[str] | None:
     if "video4spatial.cli" in words:
         return words[words.index("video4spatial.cli") + 1 :]
     return None
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    """Every command with its parser."""
+    return next(dict(a.choices) for a in build_parser()._actions if isinstance(a.choices, dict))
+
+
+def docs_script(name: str) -> ModuleType:
+    """A script of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

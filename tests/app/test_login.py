@@ -27,3 +27,29 @@ def test_a_colon_may_be_in_the_password():
 def test_a_login_that_cannot_serve(auth):
     with pytest.raises(InputError, match="--auth"):
         login_for("127.0.0.1", auth)
+
+
+def test_a_login_from_a_file_stays_off_the_command_line(tmp_path):
+    file = tmp_path / "login.txt"
+    file.write_text("anna:long-enough\n")
+    assert login_for("0.0.0.0", f"@{file}") == ("anna", "long-enough")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"", "has 0 lines"),
+        (b"anna:long-enough\nberta:long-enough\n", "has 2 lines"),
+        (b"anna\n", "--auth is not USER:PASSWORD"),
+        (b"anna:short\n", "the password is short"),
+    ],
+)
+def test_a_file_that_holds_no_login(tmp_path, content, told):
+    file = tmp_path / "login.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InputError, match=told) as refused:
+        login_for("0.0.0.0", f"@{file}")
+    assert "long-enough" not in str(refused.value)

@@ -1,22 +1,16 @@
 """The method's pictures are those that the code draws today, and the page of the layout has the contract's floors."""
 
-import importlib.util
 import tomllib
 
 import numpy as np
 import pytest
-from page_blocks import ROOT
+from page_blocks import ROOT, docs_script
 from PIL import Image
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("draw_method", ROOT / "docs" / "draw_method.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("draw_method")
 
 
 @pytest.mark.parametrize("name", ["indices", "guidance"])

@@ -12,9 +12,7 @@ from threading import Thread
 
 import pytest
 import yaml
-from page_blocks import ROOT
-
-from video4spatial.cli import build_parser
+from page_blocks import ROOT, verbs
 
 pytest.importorskip("mkdocs", reason="the documentation site needs the extra docs")
 
@@ -58,8 +56,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
 
 def test_every_command_is_told_with_its_options(site):
     page = (site / "reference" / "commands.html").read_text(encoding="utf-8")
-    verbs = next(a for a in build_parser()._actions if isinstance(a.choices, dict)).choices
-    for verb in verbs:
+    for verb in verbs():
         assert f'<h2 id="{verb}">' in page
     for option in ("--best-of N", "--sequential", "--reconstructor WAY"):
         assert f"<code>{option}</code>" in page

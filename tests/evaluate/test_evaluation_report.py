@@ -17,7 +17,6 @@ from video4spatial.evaluate.report.blocks import Plot, Point
 from video4spatial.evaluate.report.document import PAPER_LINK, make_report
 from video4spatial.evaluate.report.examples import path_words, ranked
 from video4spatial.evaluate.report.folder import Measured, Shown
-from video4spatial.evaluate.report.markdown import plain
 from video4spatial.evaluate.report.plot import plot_svg
 from video4spatial.evaluate.report.tables import outcomes
 from video4spatial.evaluate.run import Row
@@ -298,11 +297,3 @@ def test_paths_in_words():
     c2w[2, :3, :3] = [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
     c2w[2, 0, 3] = -1.5
     assert path_words(c2w) == "A path of 1.5 m that ends 1.5 m to the left, 30 degrees turned to the left."
-
-
-def test_markdown_has_no_accidental_markup():
-    assert plain("a|b\nc <i> *d* `e` [f](g) snake_case _g_") == (
-        r"a\|b c &lt;i&gt; \*d\* \`e\` [f\](g) snake_case \_g\_"
-    )
-    assert plain("# head").startswith("\\")
-    assert plain("-0.5") == "-0.5"

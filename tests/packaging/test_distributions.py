@@ -86,4 +86,5 @@ def test_the_citation_file_has_what_its_format_requires():
     for work in (cited, *cited["references"]):
         assert work["title"]
         assert all(set(author) & {"name", "family-names"} for author in work["authors"])
+    assert all("type" in work for work in cited["references"])
     assert cited["references"][0]["identifiers"][0]["value"] == "arXiv:2512.03040"

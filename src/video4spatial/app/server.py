@@ -19,7 +19,7 @@ QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DIS
 
 @dataclass(frozen=True)
 class Serving:
-    """How the app is served; ``auth`` is USER:PASSWORD, ``port`` 0 takes any that is free."""
+    """How the app is served; ``auth`` is USER:PASSWORD or @FILE, ``port`` 0 takes any that is free."""
 
     host: str = "127.0.0.1"
     port: int = 7860

@@ -12,7 +12,7 @@ def add_commands(command: AddCommand) -> None:
     app.add_argument("--model", default="rooms-small", help="a shipped model or a pipeline folder; default %(default)s")
     app.add_argument("--port", type=int, default=7860, help="default %(default)s; 0: any that is free")
     app.add_argument("--host", default="127.0.0.1", help="default %(default)s; any other needs --auth")
-    app.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this login")
+    app.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this login; @FILE reads it from a file")
     app.add_argument("--max-upload", type=float, default=200.0, metavar="MB", help="of a file; default %(default)g")
     app.add_argument("--max-seconds", type=float, default=120.0, metavar="S", help="of a video; default %(default)g")
     app.add_argument("--temporary", metavar="DIR", help="where the private folder is made (default: the system's)")

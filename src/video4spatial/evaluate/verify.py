@@ -30,7 +30,8 @@ LEAST_FOUND = 0.5
 """Share of a clip's frames that must be found in the scene for its camera to be compared with the path."""
 MOST_LOST = 0.9
 """Share of lost frames up to which a clip has an SD here: clips of one ask are only ranked among themselves, and one
-whose lost frames fit badly ranks lower. ``spatial.MOST_LOST`` is for figures."""
+whose lost frames fit badly ranks lower. ``spatial.MOST_LOST`` is for figures. COLMAP gives lost frames no points, so
+that ``spatial.MOST_WITHOUT_POINTS`` is the limit there, as in figures: what they show would hide."""
 NO_JUDGE, NO_SCENE = "no judge was asked", "no reconstructor was given"
 
 
