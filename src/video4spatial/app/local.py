@@ -1,8 +1,12 @@
-"""What stands before Gradio: nothing is fetched from elsewhere, and no request is larger than an upload may be."""
+"""What stands before Gradio: nothing is fetched from elsewhere, and no request is larger than it need be."""
 
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +24,8 @@ _FOREIGN = json.dumps(
     {"detail": [{"__type__": "validate", "is_valid": False, "parameter_name": "file", "message": _ADDRESS}]}
 ).encode()
 """As Gradio says that a field is wrong, so that its client repeats the words."""
+UPLOAD = "/upload"  # how the path of Gradio's uploads ends
+TOO_LARGE = "the request is larger than the maximum allowed size"  # Gradio reads "maximum allowed size", answers 413
 _HEADERS = {
     b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -35,7 +41,7 @@ class OnlyHere:
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most + SLACK
+        self.app, self.most = app, most
 
     @staticmethod
     def middleware(most: int) -> list[Any]:
@@ -49,34 +55,76 @@ class OnlyHere:
         if "/proxy=" in path or "/file=http:" in path or "/file=https:" in path:
             await _refuse(send, 403, b"this app fetches nothing from elsewhere")
             return
-        if self._announced(scope) > self.most:
+        is_upload = path.endswith(UPLOAD)
+        most = self.most + SLACK if is_upload else SLACK
+        if _announced(scope) > most:
             await _refuse(send, 413, b"the file is larger than this app takes")
             return
-        if scope["method"] == "POST" and not path.endswith("/upload"):
-            body = await _read(receive, SLACK)
-            if body is None:
+        if scope["method"] == "POST" and not is_upload:
+            asked = await _read(receive, SLACK)
+            if asked is None:
                 await _refuse(send, 413, b"the request is larger than this app takes")
                 return
-            if _names_an_address(body):
+            if _names_an_address(asked):
                 await _refuse(send, 422, _FOREIGN, b"application/json")
                 return
-            receive = _again(body, receive)
+            receive = _again(asked, receive)
+
+        body = _Body(receive, most, is_upload)
+
+        def left_over() -> bool:  # then the rest of it is not taken either
+            return scope["method"] not in ("GET", "HEAD") and not body.whole
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message.get("headers", [])}
-                added = [(name, value) for name, value in _HEADERS.items() if name not in given]
+                headers = _HEADERS | ({b"connection": b"close"} if left_over() else {})
+                added = [(name, value) for name, value in headers.items() if name not in given]
                 message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
-        await self.app(scope, receive, with_headers)
+        await self.app(scope, body.receive, with_headers)
 
-    def _announced(self, scope: Scope) -> int:
-        length = self._header(scope, b"content-length")
-        return int(length) if length.isdigit() else 0
 
-    def _header(self, scope: Scope, name: bytes) -> bytes:
-        return next((value for key, value in scope["headers"] if key == name), b"")
+def _announced(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+class _Body:
+    """A request's body, up to ``most`` bytes: its length need not be announced.
+
+    What is wrong with an upload is raised as ``MultiPartException``, for which Gradio removes what it has written;
+    left to itself it keeps the beginning of an upload that is broken off.
+    """
+
+    def __init__(self, receive: Receive, most: int, is_upload: bool) -> None:
+        self._receive, self.most, self.is_upload = receive, most, is_upload
+        self.read, self.whole = 0, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self.is_upload and not self.whole:
+            raise MultiPartException("the upload was broken off")
+        if message["type"] == "http.request":
+            self.read, self.whole = self.read + len(message.get("body", b"")), not message.get("more_body", False)
+            if self.read > self.most:
+                raise MultiPartException(TOO_LARGE) if self.is_upload else HTTPException(413, TOO_LARGE)
+        return message
+
+
+def take_local_files_only(blocks: Any) -> None:
+    """Let the parts of a page take files that were uploaded to it: Gradio would fetch an address given as a path."""
+    for block in blocks.blocks.values():
+        block.async_move_resource_to_block_cache = partial(_local, block.async_move_resource_to_block_cache)
+
+
+async def _local(move: Callable[[Any], Awaitable[str | None]], path: Any) -> str | None:
+    if "://" in str(path):
+        raise ValueError(_ADDRESS)
+    return await move(path)
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:

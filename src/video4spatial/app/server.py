@@ -59,13 +59,14 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
     """Serve ``pipeline`` for as long as the context lasts; then stop, and remove every file."""
     require_gradio()
     with _environment(QUIET), private_folder(serving.temporary) as files:
-        from video4spatial.app.local import OnlyHere
+        from video4spatial.app.local import OnlyHere, take_local_files_only
         from video4spatial.app.page import build_page
         from video4spatial.app.studio import Studio
         from video4spatial.app.styles import CSS, theme
 
         studio = Studio(pipeline, files, name, serving.limits)
         page = build_page(studio)
+        take_local_files_only(page)
         most = int(serving.limits.megabytes * 1e6)
         try:
             _, url, _ = page.launch(
