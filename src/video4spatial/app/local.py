@@ -1,5 +1,6 @@
 """What stands before Gradio: nothing is fetched from elsewhere, and no request is larger than an upload may be."""
 
+import json
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -8,10 +9,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; frame-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
+    "worker-src 'self' blob:; frame-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self'"
 )
-"""The browser refuses every address but the app's own. Gradio's page needs its inline scripts."""
-SLACK = 1_000_000  # bytes of a request besides the file in it
+"""The browser refuses every address but the app's own, and to show the app in another site's page. Gradio's page needs
+its inline scripts; viser's, which unpacks itself, eval and blobs."""
+SLACK = 1_000_000  # bytes of a request besides the file in it; of one without a file, in all
+_ADDRESS = "the file is an address, and this app fetches nothing from elsewhere: upload the file"
+_FOREIGN = json.dumps(
+    {"detail": [{"__type__": "validate", "is_valid": False, "parameter_name": "file", "message": _ADDRESS}]}
+).encode()
+"""As Gradio says that a field is wrong, so that its client repeats the words."""
 _HEADERS = {
     b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -44,6 +52,15 @@ class OnlyHere:
         if self._announced(scope) > self.most:
             await _refuse(send, 413, b"the file is larger than this app takes")
             return
+        if scope["method"] == "POST" and not path.endswith("/upload"):
+            body = await _read(receive, SLACK)
+            if body is None:
+                await _refuse(send, 413, b"the request is larger than this app takes")
+                return
+            if _names_an_address(body):
+                await _refuse(send, 422, _FOREIGN, b"application/json")
+                return
+            receive = _again(body, receive)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -55,13 +72,57 @@ class OnlyHere:
         await self.app(scope, receive, with_headers)
 
     def _announced(self, scope: Scope) -> int:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit():
-                return int(value)
-        return 0
+        length = self._header(scope, b"content-length")
+        return int(length) if length.isdigit() else 0
+
+    def _header(self, scope: Scope, name: bytes) -> bytes:
+        return next((value for key, value in scope["headers"] if key == name), b"")
 
 
-async def _refuse(send: Send, status: int, words: bytes) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The body of a request; None if it has more bytes, which are then not read."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most:
+            return None
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """``receive`` with the body that was read already."""
+    given = False
+
+    async def from_start() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return from_start
+
+
+def _names_an_address(body: bytes) -> bool:
+    """Whether a file in a JSON body is an address: Gradio would fetch it, of any size, for whoever asks."""
+    try:
+        left = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return False  # no JSON: Gradio refuses it, or it is a form, in which no file can be named
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if "://" in str(value.get("path", "")):
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False
+
+
+async def _refuse(send: Send, status: int, words: bytes, kind: bytes = b"text/plain; charset=utf-8") -> None:
+    headers = [(b"content-type", kind), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": words})

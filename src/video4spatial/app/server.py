@@ -2,6 +2,8 @@
 at the end."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,15 +96,17 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
 
 
 def serve(pipeline: Any, serving: Serving, name: str, say: Any = print) -> None:
-    """Serve until interrupted."""
-    import threading
-
-    with served(pipeline, serving, name) as running:
-        say(f"{name} at {running.url} (stop with Ctrl-C)", flush=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            say("stopping: the files of all sessions are removed", flush=True)
+    """Serve until interrupted, or told to end (SIGTERM), as services and containers are."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with served(pipeline, serving, name) as running:
+            say(f"{name} at {running.url} (stop with Ctrl-C)", flush=True)
+            try:
+                threading.Event().wait()
+            except KeyboardInterrupt:
+                say("stopping: the files of all sessions are removed", flush=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _port(host: str, port: int) -> int:

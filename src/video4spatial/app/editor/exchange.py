@@ -131,12 +131,12 @@ def from_rows(table: Sequence[Sequence[object]], before: Sequence[Waypoint] = ()
     """
     shown, points = rows(before), []
     for number, row in enumerate(table):
-        cells = ["" if cell is None else str(cell).strip() for cell in list(row)[: len(NAMES)]]
+        cells = ["" if cell is None else str(cell).strip() for cell in row]
         if not any(cells):
             continue
-        values = [_cell(number, name, cell) for name, cell in zip(NAMES, cells, strict=False)]
-        if len(values) < len(NAMES):
-            raise InputError(f"row {number} has {len(values)} values: give {', '.join(NAMES)}")
+        if len(cells) != len(NAMES):
+            raise InputError(f"row {number} has {len(cells)} values: give {', '.join(NAMES)}")
+        values = [_cell(number, name, cell) for name, cell in zip(NAMES, cells, strict=True)]
         exact = values[:3] + [float(np.radians(value)) for value in values[3:]]
         if number < len(shown):
             kept = zip(values, shown[number], exact, before[number].row, strict=True)
