@@ -119,6 +119,17 @@ def test_a_login_is_asked_for(small_pipeline, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ipv6(small_pipeline, tmp_path):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with served(small_pipeline, Serving(host="::1", port=0, temporary=tmp_path)) as running:
+        assert running.url.startswith("http://[::1]:")
+        assert get(running.url + "config").status == 200
+
+
 def test_a_taken_port_is_named(small_pipeline, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -9,6 +9,7 @@ import gradio as gr
 from video4spatial.app.asked import Asked, read_numbers, real_number
 from video4spatial.app.editor.exchange import from_text
 from video4spatial.app.route import FromFile, Preset, Route, Through
+from video4spatial.geometry.paths import preset_options
 from video4spatial.schema import InputError
 
 MOST_SEEDS = 8
@@ -97,6 +98,5 @@ def preset_of(name: str, degrees: Any, metres: Any) -> Preset:
 
 def takes_not(name: str) -> list[str]:
     """Which of degrees and metres a preset does not take."""
-    options = {"turn-left": "d", "turn-right": "d", "360": "d", "look-around": "d", "orbit": "dm", "still": ""}
-    taken = options.get(name, "m")
-    return [option for option, letter in (("degrees", "d"), ("metres", "m")) if letter not in taken]
+    taken = preset_options(name)
+    return [option for option in ("degrees", "metres") if option not in taken]

@@ -69,7 +69,7 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
         most = int(serving.limits.megabytes * 1e6)
         try:
             _, url, _ = page.launch(
-                server_name=serving.host,
+                server_name=_bracketed(serving.host),
                 server_port=_port(serving.host, serving.port),
                 auth=login_for(serving.host, serving.auth),
                 prevent_thread_lock=True,
@@ -107,6 +107,11 @@ def serve(pipeline: Any, serving: Serving, name: str, say: Any = print) -> None:
                 say("stopping: the files of all sessions are removed", flush=True)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _bracketed(host: str) -> str:
+    """``host`` as it stands in an address: an IPv6 one in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _port(host: str, port: int) -> int:
