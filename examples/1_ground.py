@@ -14,7 +14,7 @@ from video4spatial.data.rooms import RoomsConfig, plain_video
 
 parser = argparse.ArgumentParser()
 parser.add_argument("video", nargs="?", help="a walk-through; a room is rendered unless given")
-parser.add_argument("target", nargs="?", help="the object to go to; the room's first unless given")
+parser.add_argument("target", nargs="?", help="the object to go to; in that room the teal wardrobe")
 parser.add_argument("--out", type=Path, default=Path("runs/examples/1"))
 parser.add_argument("--steps", type=int, help="sampling steps; the model's own number unless given")
 options = parser.parse_args()
@@ -22,8 +22,8 @@ options = parser.parse_args()
 pipe = Video4SpatialPipeline.from_pretrained("rooms-small")  # ships with the package; or a folder of your own model
 
 if options.video is None:  # room 7, seen on a walk of 161 frames: 10 seconds
-    room = RoomsConfig().room(7)
-    context, target = plain_video(room, RoomsConfig()).clip, f"the {room.targets()[0].phrase}"
+    room = RoomsConfig().room(7)  # room.targets() are the objects that can be asked for
+    context, target = plain_video(room, RoomsConfig()).clip, "the teal wardrobe"
 else:
     context, target = options.video, options.target or parser.error("say which object: TARGET")
 scene = pipe.encode_context(context)  # encoded once; ask it as often as you like
