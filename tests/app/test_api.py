@@ -3,14 +3,17 @@
 import re
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
+import httpx
 import pytest
 
 pytest.importorskip("gradio_client")
 
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
+from gradio_client.exceptions import AppError, ValidationError
 
 from video4spatial.storage.video import probe
 
@@ -69,6 +72,7 @@ def test_more_refusals(ready):
             ready.predict(**arguments, api_name="/ground")
     for arguments, told in (
         ({"preset": "sideways"}, "no camera preset"),
+        ({"best_of": 0}, "best of is 0"),
         ({"waypoints": {"x": 1}}, "list of rows"),
         ({"waypoints": [[0, 0]]}, "row 0"),
     ):
@@ -81,6 +85,55 @@ def test_a_path_file(ready, tmp_path):
     (tmp_path / "mine.csv").write_text("x,y,z,yaw,pitch,roll\n0,0,0,0,0,0\n0,0,1,0.6,0,0\n")
     _, answer = ready.predict(path_file=handle_file(str(tmp_path / "mine.csv")), steps=1, api_name="/navigate")
     assert (answer["state"], answer["asked"]) == ("done", "mine.csv")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server that remembers what it was asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(404)
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+
+@pytest.fixture
+def elsewhere():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Elsewhere.asked.clear()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_address_for_a_file_is_refused_before_it_is_fetched(client, served_app, elsewhere):
+    for address in (f"{elsewhere}/walk.mp4", "https://localhost/walk.mp4"):
+        given = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
+        for arguments in ({"video": given, "api_name": "/encode"}, {"path_file": given, "api_name": "/navigate"}):
+            with pytest.raises(ValidationError, match="fetches nothing from elsewhere: upload the file"):
+                client.predict(**arguments)
+    with pytest.raises(ValidationError, match="upload the file"):
+        client.predict(handle_file(f"{elsewhere}/walk.mp4"), api_name="/encode")
+    assert Elsewhere.asked == []
+
+
+def test_no_event_of_the_page_fetches_an_address(client, served_app, elsewhere):
+    """Every part that takes files, by every way in; also after its session has changed it."""
+    kinds = ("file", "video", "uploadbutton", "gallery", "image", "audio", "json", "html")
+    taking = {part["id"] for part in client.config["components"] if part["type"] in kinds}
+    events = [event for event in client.config["dependencies"] if taking & set(event["inputs"])]
+    assert len(events) >= 5
+    for event in events:
+        for wrap in (lambda given: given, lambda given: [given], lambda given: {"video": given}):
+            given = wrap({"path": f"{elsewhere}/{event['id']}", "meta": {"_type": "gradio.FileData"}})
+            data = [given if part in taking else None for part in event["inputs"]]
+            body = {"data": data, "fn_index": event["id"], "session_hash": client.session_hash}
+            for way in ("queue/join", "run/predict", "api/predict", f"call/{event['api_name'] or 'predict'}"):
+                assert httpx.post(f"{served_app.url}gradio_api/{way}", json=body).status_code == 422
+    assert Elsewhere.asked == []
 
 
 def test_cancel_from_the_side(ready):
@@ -104,18 +157,23 @@ def test_many_asks_at_once_and_two_clients(served_app, ready):
     other.close()
 
 
-def test_the_end_of_a_client_removes_its_files(served_app, walk_file):
+def test_the_end_of_a_client_removes_its_files(served_app, walk_file, tmp_path):
     before = {thread.name for thread in threading.enumerate()}
     client = Client(served_app.url, verbose=False)
     client.predict(handle_file(str(walk_file)), api_name="/encode")
-    client.predict(steps=1, api_name="/navigate")
+    (tmp_path / "of-this-client.csv").write_text("x,y,z,yaw,pitch,roll\n0,0,0,0,0,0\n")
+    path = handle_file(str(tmp_path / "of-this-client.csv"))
+    client.predict(path_file=path, steps=1, api_name="/navigate")
     session = served_app.studio.sessions[client.session_hash]
-    assert any(session.folder.iterdir())
+    made = {file.name for file in session.folder.iterdir()} | {"of-this-client.csv"}
+    uploads = served_app.files.uploads
+    assert {"of-this-client.csv"} < {file.name for file in uploads.rglob("*")} & made, "Gradio has copies"
     client.close()
     for _ in range(200):
         if not session.folder.exists():
             break
         time.sleep(0.1)
     assert not session.folder.exists()
+    assert not {file.name for file in uploads.rglob("*")} & made
     assert client.session_hash not in served_app.studio.sessions
     assert not {t.name for t in threading.enumerate() if t.name.startswith("video4spatial-")} - before

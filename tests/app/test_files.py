@@ -46,6 +46,19 @@ def test_an_upload_that_two_sessions_use_goes_with_the_last(tmp_path):
         assert not folder.exists()
 
 
+def test_a_copy_with_the_same_content_as_anothers_leaves_that_alone(tmp_path):
+    """Gradio names the folder of a copy by its content, so two sessions' files can lie in one."""
+    with private_folder(tmp_path) as files:
+        folder = files.uploads / "hash"
+        folder.mkdir()
+        for name in ("mine.mp4", "theirs.mp4"):
+            (folder / name).write_bytes(b"1")
+        files.forget(["mine.mp4"])
+        assert [file.name for file in folder.iterdir()] == ["theirs.mp4"]
+        files.forget(["theirs.mp4"])
+        assert not folder.exists()
+
+
 def test_nothing_outside_the_uploads_is_removed(tmp_path):
     own = tmp_path / "own.mp4"
     own.write_bytes(b"1")

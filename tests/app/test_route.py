@@ -18,6 +18,12 @@ def test_too_many_waypoints():
         Through(tuple(Waypoint(0, 0, i) for i in range(MAX_WAYPOINTS + 1)))
 
 
+@pytest.mark.parametrize("point", [Waypoint(x=1e160), Waypoint(yaw=7), Waypoint(z=float("nan"))])
+def test_waypoints_beyond_the_limits(point):
+    with pytest.raises(InputError, match=r"^waypoint 1: "):
+        Through((Waypoint(), point))
+
+
 def test_routes_become_waypoints(tmp_path):
     points = [Waypoint(), Waypoint(0, 0, 1)]
     assert waypoints_along(Through(tuple(points)), LENS, 33) == points

@@ -1,7 +1,11 @@
 """How the app is served: to whom, with what policy, and with nothing from elsewhere."""
 
+import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -74,6 +78,35 @@ def test_a_large_upload_that_hides_its_length(served_app):
     assert not list(served_app.files.uploads.rglob("a.mp4"))
 
 
+@pytest.mark.parametrize("data", [[{"path": "https://example.org/x.mp4"}], [[{"a": {"path": "http://127.0.0.1:1/x"}}]]])
+def test_no_address_passes_for_a_file(served_app, data):
+    """Gradio would fetch it, whatever its size."""
+    body = json.dumps({"data": data, "fn_index": 0, "session_hash": "someone"}).encode()
+    for path in ("gradio_api/queue/join", "gradio_api/call/encode", "gradio_api/run/encode"):
+        assert get(served_app.url + path, body, {"Content-Type": "application/json"}).status == 422
+
+
+def test_a_large_body_without_a_file(served_app):
+    body = b'{"data": ["' + b"x" * 1_100_000 + b'"]}'
+    answer = get(served_app.url + "gradio_api/queue/join", body, {"Content-Type": "application/json"})
+    assert answer.status == 413
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGTERM is POSIX")
+def test_told_to_end_it_removes_its_files(tmp_path):
+    command = [sys.executable, "-m", "video4spatial.cli", "app", "--port", "0", "--temporary", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
+        try:
+            assert app.stdout is not None
+            assert "rooms-small at http://127.0.0.1:" in app.stdout.readline()
+            assert list(tmp_path.iterdir())
+            app.terminate()
+            assert app.wait(timeout=60) == 0
+        finally:
+            app.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_login_is_asked_for(small_pipeline, tmp_path):
     with served(small_pipeline, Serving(port=0, auth="anna:long-enough", temporary=tmp_path)) as running:
         assert get(running.url + "config").status == 401
@@ -84,6 +117,17 @@ def test_a_login_is_asked_for(small_pipeline, tmp_path):
         cookie = "; ".join(value.split(";")[0] for value in answer.headers.get_all("set-cookie"))
         assert get(running.url + "config", headers={"Cookie": cookie}).status == 200
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ipv6(small_pipeline, tmp_path):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with served(small_pipeline, Serving(host="::1", port=0, temporary=tmp_path)) as running:
+        assert running.url.startswith("http://[::1]:")
+        assert get(running.url + "config").status == 200
 
 
 def test_a_taken_port_is_named(small_pipeline, tmp_path):

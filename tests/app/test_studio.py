@@ -1,16 +1,21 @@
 """Sessions with the real small model: every way an ask can end."""
 
 import json
+import re
 import threading
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from video4spatial.app import shown
 from video4spatial.app.asked import Asked, Outcome
+from video4spatial.app.compare import compared
 from video4spatial.app.guard import UploadError
 from video4spatial.app.route import Preset
 from video4spatial.app.running import Cancelled, Done, Job, Step, follow
+from video4spatial.app.shown import address
 from video4spatial.app.studio import Studio
 from video4spatial.schema import InputError
 from video4spatial.storage.video import probe
@@ -139,6 +144,54 @@ def test_a_fault_of_ours_is_an_outcome(studio, walk_file, monkeypatch, caplog):
     assert ended(session, TURN).state == "done"
 
 
+def test_an_earlier_ask_keeps_its_walk_through(studio, walk_file):
+    session = encoded(studio, walk_file)
+    outcome = ended(session, TURN)
+    assert outcome.seen is not None
+    assert len(outcome.seen.frames) == len(outcome.answer["settings"]["context_index"])
+    card = shown.outcome(outcome)
+    assert address(session.context.video) in card
+    encoded(studio, walk_file)
+    assert session.context.video != outcome.seen.video
+    assert shown.outcome(outcome) == card
+    assert outcome.seen.video.exists()
+
+
+def test_old_asks_go_with_gradios_copies_of_them(studio, walk_file, files, monkeypatch):
+    monkeypatch.setattr("video4spatial.app.session.MOST_ASKS", 1)
+    session = encoded(studio, walk_file)
+    video = ended(session, TURN).files["video"]
+    copy = files.uploads / "hash" / video.name
+    copy.parent.mkdir()
+    copy.write_bytes(video.read_bytes())
+    ended(session, TURN)
+    assert len(session.asks) == 1
+    assert not video.exists()
+    assert not copy.exists()
+
+
+def test_what_comes_late_begins_no_session(studio, walk_file):
+    """A tab was closed while its events still waited."""
+    pytest.importorskip("gradio")
+    from video4spatial.app.events import Events
+
+    events, gone = Events(studio), SimpleNamespace(session_hash="gone")
+    assert len(list(events.follow(gone))) == len(list(events.follow_context(gone))) == 1
+    assert "nothing to cancel" in events.stop(gone)
+    assert events.plan(gone, "the bed", "", 0, 1, None, None, None, None) == ""
+    assert studio.sessions == {}
+
+
+def test_another_seed_than_the_last_there_is(studio, walk_file):
+    pytest.importorskip("gradio")
+    from video4spatial.app.events import Events
+
+    session = encoded(studio, walk_file)
+    number = ended(session, Asked(instruction="quux", seed=2**63 - 1)).number
+    told, _ = Events(studio).again(SimpleNamespace(_data={"ask": number}), SimpleNamespace(session_hash=session.key))
+    assert "seed is 9223372036854775808" in told
+
+
 def test_sessions_do_not_mix(studio, walk_file):
     first, second = encoded(studio, walk_file, "one"), studio.session("two")
     ended(first, TURN)
@@ -217,7 +270,34 @@ def test_a_job_waits_for_its_turn_and_gives_it_back():
         job.stop.set()
         with pytest.raises(Cancelled):
             list(events)
-    assert list(follow(Job("ground"), turn, lambda tell: 1)) == [Done(1)]
+    for event in follow(job := Job("ground"), turn, lambda tell: 1):
+        assert (event, job.state) == (Done(1), "over")
     with pytest.raises(ZeroDivisionError):
         list(follow(Job("ground"), turn, lambda tell: 1 / 0))
     assert not turn.locked()
+
+
+def test_who_waits_is_told_how_many_are_ahead(studio):
+    first, second = studio.session("one"), studio.session("two")
+    jobs = [first.new_job("ground"), second.new_job("encode"), second.new_job("navigate"), first.new_job("ground")]
+    assert [len(studio.ahead(job)) for job in jobs] == [0, 1, 2, 3]
+    assert "Starting." in shown.ahead(studio.ahead(jobs[0]))
+    assert "1 ask ahead." in shown.ahead(studio.ahead(jobs[1]))
+    assert "2 asks and 1 walk-through ahead." in shown.ahead(studio.ahead(jobs[3]))
+    jobs[0].state = "over"
+    jobs[1].stop.set()
+    assert "1 ask ahead." in shown.ahead(studio.ahead(jobs[3]))
+
+
+def test_two_clips_side_by_side(studio, walk_file):
+    session = encoded(studio, walk_file)
+    ended(session, TURN)
+    assert compared(session.asks) == ""
+    ended(session, Asked(instruction="quux"))  # refused: there is nothing to show
+    assert compared(session.asks) == ""
+    ended(session, Asked(instruction="the <b>bed</b>", steps=1))
+    pair = compared(session.asks)
+    assert re.findall(r'<option value="(\d)"[^>]* selected>', pair) == ["1", "3"]
+    assert pair.count("<option") == 4
+    assert "the &lt;b&gt;bed&lt;/b&gt;, seed 0" in pair
+    assert pair.count(address(session.asks[0].files["video"])) == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from video4spatial.app.asked import Asked, Outcome, real_number, whole_number
+from video4spatial.app.asked import Asked, Outcome, read_numbers
 from video4spatial.app.editor.exchange import from_rows
 from video4spatial.app.events import MODEL
 from video4spatial.app.form import preset_of
@@ -60,7 +60,7 @@ class Endpoints:
             lambda: Asked(
                 instruction=instruction,
                 scene_description=place or None,
-                **self._numbers(seed, steps, guidance, best_of),
+                **read_numbers(seed=seed, steps=steps, guidance=guidance, best_of=best_of),
             )
         )
         yield from self._ask(session, asked)
@@ -91,7 +91,7 @@ class Endpoints:
                 route = Through(tuple(from_rows(waypoints)))
             else:
                 route = preset_of(preset, degrees, metres)
-            return Asked(route=route, **self._numbers(seed, steps, guidance, best_of))
+            return Asked(route=route, **read_numbers(seed=seed, steps=steps, guidance=guidance, best_of=best_of))
 
         yield from self._ask(session, self._read(read))
 
@@ -126,14 +126,6 @@ class Endpoints:
             return read()
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
-
-    def _numbers(self, seed: Any, steps: Any, guidance: Any, best_of: Any) -> dict[str, Any]:
-        return {
-            "seed": whole_number(seed, "seed") or 0,
-            "steps": whole_number(steps, "steps"),
-            "guidance": real_number(guidance, "guidance"),
-            "best_of": whole_number(best_of, "best_of") or 1,
-        }
 
     def _ask(self, session: Session, asked: Asked) -> Iterator[tuple[Any, Any]]:
         for event in session.ask(asked):

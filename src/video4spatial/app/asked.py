@@ -67,8 +67,19 @@ _RANGES = (
 
 
 @dataclass(frozen=True)
+class Seen:
+    """The walk-through of an ask, and which frames of it the model looked at: number and picture, a data URI."""
+
+    video: Path
+    frames: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How an ask ended, with its files (by name: video, shown, answer, and for navigation the path in formats)."""
+    """How an ask ended, with its files (by name: video, shown, answer, and for navigation the path in formats).
+
+    ``seen`` stays what it was when another walk-through is given.
+    """
 
     number: int
     asked: Asked
@@ -77,7 +88,7 @@ class Outcome:
     seconds: float = 0.0
     answer: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
-    context: tuple[int, ...] = ()
+    seen: Seen | None = None
 
     @property
     def made(self) -> bool:
@@ -118,3 +129,10 @@ def real_number(value: Any, name: str) -> float | None:
     if abs(number) < float("inf"):
         return number
     raise InputError(f"{name} is {value!r}: give a number")
+
+
+def read_numbers(**fields: Any) -> dict[str, Any]:
+    """A form's numbers by the names of ``Asked``; empty fields are left out, which leaves ``Asked`` its defaults."""
+    kinds = {"guidance": real_number}
+    read = {name: kinds.get(name, whole_number)(value, name.replace("_", " ")) for name, value in fields.items()}
+    return {name: value for name, value in read.items() if value is not None}

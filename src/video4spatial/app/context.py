@@ -1,6 +1,7 @@
 """The context video of a session: read, pictured and encoded once; or a room rendered for somebody without one."""
 
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from video4spatial.app.asked import Seen
 from video4spatial.app.running import Pace, Step
 from video4spatial.commands.demo import rooms_of
 from video4spatial.data.rooms import HELD_OUT_SEED, RoomScene, article
@@ -42,6 +44,11 @@ class Context:
     def chosen(self, count: int) -> tuple[int, ...]:
         """Which latents an ask with ``count`` of them looks at."""
         return tuple(self.scene.context(count)[1].tolist())
+
+    def seen(self, latents: Sequence[int]) -> Seen:
+        """The walk-through with the pictures of some latents, without what is encoded."""
+        frames = [(TIME_STRIDE * i, self.pictures[i]) for i in latents if i < len(self.pictures)]
+        return Seen(self.video, tuple(frames))
 
 
 class PicturedStream(ContextStream):
@@ -99,7 +106,7 @@ def render_room(pipeline: Video4SpatialPipeline, number: int, folder: Path, tell
     for start in range(0, len(walk), RENDERED_AT_ONCE):
         tell(Step("rendering the room", start, len(walk)))
         parts.append(walk.frames(range(start, min(start + RENDERED_AT_ONCE, len(walk)))))
-    video = folder / f"room-{number}.mp4"
+    video = folder / f"room-{number}-{secrets.token_hex(6)}.mp4"  # unique, so that copies of it can be found
     write_video(video, Clip(np.concatenate(parts), config.fps))
     phrases = tuple(article(target.phrase) for target in room.targets())
     return Room(video, f"rooms={HELD_OUT_SEED + number}:{config.difficulty:g}", phrases)

@@ -4,14 +4,16 @@ An ask takes two events. The first is answered at once, outside the queue: the f
 "Cancel" reaches an ask that still waits. The second waits for the model in Gradio's queue, and follows the job.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from video4spatial.app import shown
 from video4spatial.app.asked import Asked, Outcome, whole_number
+from video4spatial.app.compare import compared
 from video4spatial.app.context import Context
 from video4spatial.app.form import ground_ask
 from video4spatial.app.planned import plan_words
@@ -21,6 +23,7 @@ from video4spatial.app.studio import Studio
 from video4spatial.schema import InputError
 
 log = logging.getLogger(__name__)
+LOOKS = 0.3  # seconds between looks at how many jobs are ahead
 MODEL = {"concurrency_id": "model", "concurrency_limit": 1}
 """What every event that uses the model is queued with: they take turns."""
 
@@ -45,27 +48,39 @@ class Events:
 
     def again(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
         """The same ask with the next seed that this session has not tried."""
-        session = self.studio.session(request.session_hash)
         try:
+            session = self.studio.session(request.session_hash)
             asked = session.outcome(whole_number(event._data.get("ask"), "ask") or 0).asked
+            tried = {made.asked.seed for made in session.asks if made.asked.with_seed(0) == asked.with_seed(0)}
+            asked = asked.with_seed(max(tried) + asked.best_of)
         except InputError as error:
             return shown.note(str(error), "bad"), gr.skip()
-        tried = {made.asked.seed for made in session.asks if made.asked.with_seed(0) == asked.with_seed(0)}
-        return self._wait(session, asked.with_seed(max(tried) + asked.best_of))
+        return self._wait(session, asked)
 
     def _wait(self, session: Session, asked: Asked) -> tuple[Any, Any]:
         if session.context is None:
             return shown.note(NO_CONTEXT, "bad"), gr.skip()
-        before = self.studio.waiting()
-        session.pending.append((asked, session.new_job(asked.task)))
-        turns = "1 job is before it" if before == 1 else f"{before} jobs are before it"
-        words = "Starting." if not before else f"Waiting for its turn: {turns}."
-        return shown.note(words), gr.update(interactive=True)
+        job = session.new_job(asked.task)
+        session.pending.append((asked, job))
+        return shown.ahead(self.studio.ahead(job)), gr.update(interactive=True)
+
+    async def wait(self, request: gr.Request) -> AsyncIterator[Any]:
+        """Beside the second event: what the session's newest job waits for, told anew whenever that changes."""
+        yield gr.skip()
+        session = self.studio.find(request.session_hash)
+        job = session.jobs[-1] if session is not None and session.jobs else None
+        told = 0
+        while job is not None and job.state == "waiting" and not job.stop.is_set():
+            jobs = self.studio.ahead(job)
+            if jobs and len(jobs) != told:
+                yield shown.ahead(jobs)
+            told = len(jobs)
+            await asyncio.sleep(LOOKS)
 
     def follow(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The second event of an ask: progress, result, gallery, "Cancel"."""
-        session = self.studio.session(request.session_hash)
-        if not session.pending:
+        session = self.studio.find(request.session_hash)
+        if session is None or not session.pending:
             yield (gr.skip(),) * 4
             return
         asked, job = session.pending.popleft()
@@ -77,9 +92,13 @@ class Events:
                     yield shown.progress(event, pictures), gr.skip(), gr.skip(), gr.skip()
                 continue
             outcome: Outcome = event.result
-            card = shown.outcome(outcome, session.context)
             more = gr.update(interactive=bool(session.alive()))
-            yield "", card, shown.gallery(session.asks, session.context), more
+            yield "", shown.outcome(outcome), shown.gallery(session.asks), more
+
+    def compare(self, request: gr.Request) -> Any:
+        """The choosers of two clips, after an ask."""
+        session = self.studio.find(request.session_hash)
+        return gr.skip() if session is None else compared(session.asks)
 
     def check(self, upload: str | None, request: gr.Request) -> tuple[Any, Any]:
         """The first event of a walk-through: is it a video that can be used?"""
@@ -105,8 +124,8 @@ class Events:
 
     def follow_context(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The second event of a walk-through: status, video, suggestions, "Cancel"."""
-        session = self.studio.session(request.session_hash)
-        if not session.pending_context:
+        session = self.studio.find(request.session_hash)
+        if session is None or not session.pending_context:
             yield (gr.skip(),) * 4
             return
         given, job = session.pending_context.popleft()
@@ -141,13 +160,14 @@ class Events:
 
     def stop(self, request: gr.Request) -> str:
         """Stop what this session runs and what it has waiting."""
-        stopped = self.studio.session(request.session_hash).cancel()
+        session = self.studio.find(request.session_hash)
+        stopped = session.cancel() if session is not None else 0
         return shown.note("Cancelling: it stops at the next step." if stopped else "There is nothing to cancel.")
 
     def plan(self, request: gr.Request, sentence: str, place: str, *settings: Any) -> str:
         """What the next ask will need."""
-        session = self.studio.session(request.session_hash)
-        if session.context is None:
+        session = self.studio.find(request.session_hash)
+        if session is None or session.context is None:
             return ""
         try:
             asked = ground_ask(sentence or "it", place, *settings)

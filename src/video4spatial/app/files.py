@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CACHE_VARIABLE = "GRADIO_TEMP_DIR"  # where Gradio keeps uploads and what it serves
@@ -21,7 +21,7 @@ class PrivateFolder:
     """
 
     def __init__(self, parent: str | Path | None = None) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="video4spatial-app-", dir=parent))
+        self.root = Path(tempfile.mkdtemp(prefix="video4spatial-app-", dir=parent)).resolve()
         self.uploads = self._made("uploads")
         self.sessions = self._made("sessions")
         self._claims: Counter[Path] = Counter()
@@ -52,16 +52,24 @@ class PrivateFolder:
             if self._claims[path] > 0:
                 return
             del self._claims[path]
-            if self.uploads.resolve() in path.parents:
-                path.unlink(missing_ok=True)
-                if path.parent != self.uploads.resolve() and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+            if self.uploads in path.parents:
+                self._remove(path)
 
     def forget(self, names: list[str]) -> None:
-        """Remove Gradio's copies of a session's files; their names are unique."""
+        """Remove Gradio's copies of a session's files; their names are unique.
+
+        Copies lie in folders named by their content: another session's file with the same content may be beside one.
+        """
         for name in names:
             for copy in self.uploads.glob(f"*/{name}"):
-                shutil.rmtree(copy.parent, ignore_errors=True)
+                self._remove(copy)
+
+    def _remove(self, upload: Path) -> None:
+        """Remove a file of ``uploads``, and its folder if that is empty then."""
+        upload.unlink(missing_ok=True)
+        if upload.parent != self.uploads:
+            with suppress(OSError):  # not empty
+                upload.parent.rmdir()
 
     def close(self) -> None:
         """Remove everything."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from video4spatial.app.asked import Asked, real_number, whole_number
+from video4spatial.app.asked import Asked, read_numbers, real_number
 from video4spatial.app.editor.exchange import from_text
-from video4spatial.app.route import PRESETS, FromFile, Preset, Route, Through
+from video4spatial.app.route import FromFile, Preset, Route, Through
+from video4spatial.geometry.paths import preset_options
 from video4spatial.schema import InputError
 
 MOST_SEEDS = 8
@@ -56,14 +57,9 @@ def read_settings(values: tuple[Any, ...]) -> dict[str, Any]:
         InputError: something that is no number.
     """
     seed, best_of, steps, guidance, context_latents, frames = values
-    return {
-        "seed": whole_number(seed, "seed") or 0,
-        "best_of": whole_number(best_of, "best of") or 1,
-        "steps": whole_number(steps, "steps"),
-        "guidance": real_number(guidance, "guidance"),
-        "context_latents": whole_number(context_latents, "context latents"),
-        "frames": whole_number(frames, "frames"),
-    }
+    return read_numbers(
+        seed=seed, best_of=best_of, steps=steps, guidance=guidance, context_latents=context_latents, frames=frames
+    )
 
 
 def ground_ask(sentence: str, place: str, *settings: Any) -> Asked:
@@ -102,9 +98,5 @@ def preset_of(name: str, degrees: Any, metres: Any) -> Preset:
 
 def takes_not(name: str) -> list[str]:
     """Which of degrees and metres a preset does not take."""
-    options = {"turn-left": "d", "turn-right": "d", "360": "d", "look-around": "d", "orbit": "dm", "still": ""}
-    taken = options.get(name, "m")
-    return [option for option, letter in (("degrees", "d"), ("metres", "m")) if letter not in taken]
-
-
-__all__ = ["PRESETS", "Settings", "ground_ask", "navigate_ask", "settings_fields"]
+    taken = preset_options(name)
+    return [option for option in ("degrees", "metres") if option not in taken]

@@ -77,12 +77,16 @@ def check_video(path: str | Path, limits: Limits, least_frames: int = 5, name: s
     if size > limits.megabytes:
         raise UploadError("too large", f"{name} has {size:.0f} MB, and {limits.megabytes:g} MB may be uploaded")
     not_video = UploadError("not a video", f"{name} cannot be read as a video: give {_KINDS}")
+    most = {"max_pixels": str(limits.pixels)}  # FFmpeg's own: opening a file may decode a frame to know its size
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", **most}
     try:
-        with av.open(str(path), options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}) as container:
+        with av.open(str(path), options=options) as container:
             stream = next(iter(container.streams.video), None)
             if stream is None:
                 raise UploadError("not a video", f"{name} has no pictures in it: give a video")
             width, height = stream.codec_context.width, stream.codec_context.height
+            if not width * height:
+                raise UploadError("not a video", f"{name} has no frame that can be opened: record it in 4K or less")
             if width * height > limits.pixels:
                 raise UploadError("too many pixels", f"{name} is {width}x{height}: record in 4K or less")
             rate = stream.average_rate or stream.guessed_rate
@@ -94,7 +98,8 @@ def check_video(path: str | Path, limits: Limits, least_frames: int = 5, name: s
                 if frames / fps > limits.seconds or frames > limits.frames:
                     most = f"{limits.seconds:g} s and {limits.frames} frames"
                     raise UploadError("too long", f"{name} is too long: cut it to {most} at most")
-        with av.open(str(path), options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}) as container:
+        with av.open(str(path), options=options) as container:
+            container.streams.video[0].codec_context.options = most
             shown = next(container.decode(video=0), None)
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         if isinstance(error, UploadError):

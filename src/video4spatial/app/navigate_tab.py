@@ -1,5 +1,6 @@
 """The form of *Navigate*: a preset, exact waypoints, or a path file; each can become the next."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,8 @@ def navigate_form(studio: Studio) -> PathForm:
     form = PathForm(source, name, degrees, metres, waypoints, file)
 
     def choose(chosen: str) -> tuple[Any, ...]:
-        return tuple(gr.update(visible=chosen == way) for way in (BY_PRESET, BY_WAYPOINTS, BY_FILE))
+        parts = [gr.update(visible=chosen == way) for way in (BY_PRESET, BY_WAYPOINTS, BY_FILE)]
+        return *parts, gr.update(visible=chosen != BY_WAYPOINTS)
 
     def options(preset: str) -> tuple[Any, Any]:
         missing = takes_not(preset)
@@ -67,7 +69,14 @@ def navigate_form(studio: Studio) -> PathForm:
             return gr.skip(), gr.skip(), shown.note(str(error), "bad")
         return BY_WAYPOINTS, text_of(points), ""
 
-    source.change(choose, source, [by_preset, by_waypoints, by_file], **_QUICK)
+    def keep(given: str | list[str], request: gr.Request) -> None:
+        with suppress(InputError):  # no more sessions: Gradio removes the file after a day
+            for path in [given] if isinstance(given, str) else given:
+                studio.session(request.session_hash).claim(path)
+
+    for upload in (file, editor.file):
+        upload.upload(keep, upload, None, **_QUICK)
+    source.change(choose, source, [by_preset, by_waypoints, by_file, to_waypoints], **_QUICK)
     name.change(options, name, [degrees, metres], **_QUICK)
     editor.follow(to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK))
     return form

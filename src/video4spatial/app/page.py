@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from video4spatial.app import api, shown, texts
+from video4spatial.app import api, compare, shown, texts
 from video4spatial.app.events import MODEL, Events
 from video4spatial.app.form import Settings, ground_ask, navigate_ask, settings_fields
 from video4spatial.app.navigate_tab import PathForm, navigate_form
@@ -19,6 +19,7 @@ class Parts:
 
     progress: gr.HTML
     result: gr.HTML
+    compare: gr.HTML
     gallery: gr.HTML
     plan: gr.HTML
     ground: gr.Button
@@ -51,8 +52,9 @@ def build_page(studio: Studio) -> gr.Blocks:
                 progress = gr.HTML("", elem_id="progress", padding=False)
                 result = gr.HTML("", elem_id="result", js_on_load=SCRIPT)
         gr.HTML(f'<h2 class="v4s-title">{texts.ASKS}</h2>')
-        gallery = gr.HTML(shown.gallery([], None), elem_id="asks", js_on_load=SCRIPT)
-        parts = Parts(progress, result, gallery, plan, ground, navigate, cancel)
+        pair = gr.HTML("", elem_id="compare", padding=False, js_on_load=compare.SCRIPT)
+        gallery = gr.HTML(shown.gallery([]), elem_id="asks", js_on_load=SCRIPT)
+        parts = Parts(progress, result, pair, gallery, plan, ground, navigate, cancel)
         _ask_events(events, parts, settings, (sentence, place), path)
         _context_events(events, context, parts, suggestion, [sentence, place, *settings.fields])
         suggestion.input(lambda chosen: chosen or gr.skip(), suggestion, sentence, **_QUICK)
@@ -125,7 +127,9 @@ def _ask_events(
         parts.gallery.click(events.again, None, begun, **_QUICK),
     ]
     for begin in begins:
+        begin.then(events.wait, None, parts.progress, **_WAITS)
         made = begin.then(events.follow, None, followed, **_TURNS, show_progress_on=parts.progress)
+        made.then(events.compare, None, parts.compare, **_QUICK)
         made.then(events.plan, plan_fields, parts.plan, **_QUICK)
     for field in settings.fields:
         field.change(events.plan, plan_fields, parts.plan, trigger_mode="always_last", **_QUICK)
@@ -140,9 +144,11 @@ def _context_events(
     if context.room is not None:
         begins.append(context.room.click(events.room, context.number, begun, **_QUICK))
     for begin in begins:
+        begin.then(events.wait, None, context.status, **_WAITS)
         made = begin.then(events.follow_context, None, followed, **_TURNS, show_progress_on=context.status)
         made.then(events.plan, plan_fields, parts.plan, **_QUICK)
 
 
 _QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-_TURNS: dict[str, Any] = {**MODEL, "api_visibility": "private", "show_progress": "minimal"}
+_TURNS: dict[str, Any] = {**MODEL, **_QUICK, "queue": True, "show_progress": "minimal", "trigger_mode": "multiple"}
+_WAITS: dict[str, Any] = {**_QUICK, "queue": True, "concurrency_limit": None, "trigger_mode": "multiple"}

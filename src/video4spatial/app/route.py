@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from video4spatial.app.editor.edit import MAX_WAYPOINTS
+from video4spatial.app.editor.edit import MAX_WAYPOINTS, PathEdit
 from video4spatial.app.editor.exchange import import_path, preset_waypoints
 from video4spatial.geometry.formats import load_path
 from video4spatial.geometry.paths import PRESETS, Waypoint, interpolate, preset
@@ -42,7 +42,7 @@ class Through:
     def __post_init__(self) -> None:
         if len(self.waypoints) > MAX_WAYPOINTS:
             raise InputError(f"{len(self.waypoints)} waypoints: give at most {MAX_WAYPOINTS}")
-        interpolate(self.waypoints, max(1, len(self.waypoints)))
+        PathEdit(self.waypoints, MAX_WAYPOINTS)  # raises for places and angles beyond the limits
 
     @property
     def words(self) -> str:

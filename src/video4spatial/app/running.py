@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from video4spatial.sample.session import Progress as Report
-
 Result = TypeVar("Result")
 STOP_LOOKS = 0.1  # seconds between looks at whether a waiting job is to stop
 
@@ -36,6 +34,7 @@ class Job:
     step: Step | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
+    asked_at: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
         """Raise ``Cancelled`` if it is to stop."""
@@ -72,14 +71,14 @@ def follow(
             try:
                 job.check()
                 job.state = "running"
-                events.put(Done(work(report)))
+                last = Done(work(report))
             finally:
                 turn.release()
         except BaseException as error:  # handed over, to be raised where the job is followed
-            events.put(error)
-        finally:
-            job.state = "over"
-            job.over.set()
+            last = error
+        job.state = "over"
+        job.over.set()
+        events.put(last)  # after the state, so that whoever hears of it sees the job as over
 
     threading.Thread(target=run, name=f"video4spatial-{job.what}", daemon=True).start()
     try:
@@ -107,6 +106,3 @@ class Pace:
             return False
         self.last = now
         return True
-
-
-__all__ = ["Cancelled", "Done", "Job", "Pace", "Report", "Step", "follow"]

@@ -2,6 +2,8 @@
 at the end."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,17 +59,18 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
     """Serve ``pipeline`` for as long as the context lasts; then stop, and remove every file."""
     require_gradio()
     with _environment(QUIET), private_folder(serving.temporary) as files:
-        from video4spatial.app.local import OnlyHere
+        from video4spatial.app.local import OnlyHere, take_local_files_only
         from video4spatial.app.page import build_page
         from video4spatial.app.studio import Studio
         from video4spatial.app.styles import CSS, theme
 
         studio = Studio(pipeline, files, name, serving.limits)
         page = build_page(studio)
+        take_local_files_only(page)
         most = int(serving.limits.megabytes * 1e6)
         try:
             _, url, _ = page.launch(
-                server_name=serving.host,
+                server_name=_bracketed(serving.host),
                 server_port=_port(serving.host, serving.port),
                 auth=login_for(serving.host, serving.auth),
                 prevent_thread_lock=True,
@@ -94,15 +97,22 @@ def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterat
 
 
 def serve(pipeline: Any, serving: Serving, name: str, say: Any = print) -> None:
-    """Serve until interrupted."""
-    import threading
+    """Serve until interrupted, or told to end (SIGTERM), as services and containers are."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with served(pipeline, serving, name) as running:
+            say(f"{name} at {running.url} (stop with Ctrl-C)", flush=True)
+            try:
+                threading.Event().wait()
+            except KeyboardInterrupt:
+                say("stopping: the files of all sessions are removed", flush=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
-    with served(pipeline, serving, name) as running:
-        say(f"{name} at {running.url} (stop with Ctrl-C)", flush=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            say("stopping: the files of all sessions are removed", flush=True)
+
+def _bracketed(host: str) -> str:
+    """``host`` as it stands in an address: an IPv6 one in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _port(host: str, port: int) -> int:

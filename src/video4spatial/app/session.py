@@ -19,6 +19,7 @@ from video4spatial.app.asking import make, write
 from video4spatial.app.context import Context, Room, Tell, encode, render_room
 from video4spatial.app.guard import CheckedVideo, check_video
 from video4spatial.app.planned import teraflops
+from video4spatial.app.route import FromFile
 from video4spatial.app.running import Cancelled, Done, Job, Step, follow
 from video4spatial.schema import InputError
 
@@ -50,7 +51,7 @@ class Session:
 
     def check(self, upload: str | Path, name: str | None = None) -> CheckedVideo:
         """The uploaded file as a video of this session's own, or ``UploadError``; either way the session owns it."""
-        self._claimed.append(self.studio.files.claim(upload))
+        self.claim(upload)
         checked = check_video(upload, self.studio.limits, name=name)
         own = self.folder / f"context-{secrets.token_hex(6)}{Path(upload).suffix.lower()[:8]}"
         try:
@@ -58,6 +59,10 @@ class Session:
         except OSError:
             shutil.copyfile(upload, own)
         return CheckedVideo(own, checked.frames, checked.width, checked.height, checked.fps)
+
+    def claim(self, upload: str | Path) -> None:
+        """Take an uploaded file as this session's: it goes when the session ends."""
+        self._claimed.append(self.studio.files.claim(upload))
 
     def new_job(self, what: Any) -> Job:
         """A job that waits for its turn; from now on ``cancel`` reaches it."""
@@ -93,6 +98,8 @@ class Session:
         """Ask, and follow it; whatever happens, the last event is an ``Outcome``, and the app goes on."""
         job = job or self.new_job(asked.task)
         number, context = next(self._numbers), self.context
+        if isinstance(asked.route, FromFile):
+            self.claim(asked.route.path)
         try:
             if context is None:
                 raise InputError(NO_CONTEXT)
@@ -123,18 +130,20 @@ class Session:
         settings = made.result.settings
         if asked.best_of == 1:
             self.pace = made.seconds / teraflops(self.studio.pipeline, settings, context.scene, len(made.result.frames))
-        used = tuple(settings["context_index"])
+        seen = context.seen(settings["context_index"])
         return Outcome(
-            number, asked, made.state, _message(made.state, asked, settings), made.seconds, made.answer, files, used
+            number, asked, made.state, _message(made.state, asked, settings), made.seconds, made.answer, files, seen
         )
 
     def _keep(self, outcome: Outcome) -> None:
         self.touched = time.monotonic()
-        self.asks.append(outcome)
-        for old in self.asks[:-MOST_ASKS]:
-            for file in old.files.values():
-                file.unlink(missing_ok=True)
-        self.asks = self.asks[-MOST_ASKS:]
+        with self._lock:
+            asks = [*self.asks, outcome]
+            old, self.asks = asks[:-MOST_ASKS], asks[-MOST_ASKS:]
+        files = [file for outcome in old for file in outcome.files.values()]
+        for file in files:
+            file.unlink(missing_ok=True)
+        self.studio.files.forget([file.name for file in files])
 
     def outcome(self, number: int) -> Outcome:
         """The ask of that number."""
@@ -163,7 +172,7 @@ class Session:
         for job in list(self.jobs):
             if job.state == "running":
                 job.over.wait(self.studio.patience)
-        names = [file.name for outcome in self.asks for file in outcome.files.values()]
+        names = [file.name for file in self.folder.iterdir() if file.is_file()]
         self.context, self.asks = None, []
         for path in self._claimed:
             self.studio.files.release(path)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from video4spatial.app.asked import Outcome
+from video4spatial.app.asked import Outcome, Seen
 from video4spatial.app.context import Context
-from video4spatial.app.running import Step
+from video4spatial.app.running import Job, Step
 from video4spatial.storage.page import escaped, picture_uri
 
 MARKS = {"found": "good", "done": "good", "not found": "plain", "cancelled": "plain", "refused": "bad", "failed": "bad"}
@@ -35,6 +35,14 @@ def facts(text: str) -> str:
     return f'<p class="v4s-facts">{escaped(text)}</p>'
 
 
+def ahead(jobs: Sequence[Job]) -> str:
+    """What a job has to wait for."""
+    walks = sum(job.what == "encode" for job in jobs)
+    counts = ((len(jobs) - walks, "ask"), (walks, "walk-through"))
+    parts = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    return note(f"Waiting for its turn: {' and '.join(parts)} ahead." if parts else "Starting.")
+
+
 def progress(step: Step, pictures: Sequence[Any] = ()) -> str:
     """How far a job is, with its previews so far."""
     share = step.done / max(1, step.total)
@@ -50,12 +58,10 @@ def progress(step: Step, pictures: Sequence[Any] = ()) -> str:
     )
 
 
-def context_frames(context: Context, chosen: Sequence[int]) -> str:
+def context_frames(seen: Seen) -> str:
     """The frames of the walk-through that an ask looks at."""
     pictures = "".join(
-        f'<img src="{context.pictures[i]}" alt="Walk-through at frame {4 * i}" loading="lazy">'
-        for i in chosen
-        if i < len(context.pictures)
+        f'<img src="{picture}" alt="Walk-through at frame {frame}" loading="lazy">' for frame, picture in seen.frames
     )
     return f'<div class="v4s-strip v4s-context">{pictures}</div>'
 
@@ -67,10 +73,10 @@ def context_note(context: Context, chosen: Sequence[int]) -> str:
         f"The walk-through is encoded: {len(context.scene)} latents, of which an ask looks at {len(chosen)}. "
         f"Ask as often as you like.{holds}"
     )
-    return note(words, "good") + context_frames(context, chosen)
+    return note(words, "good") + context_frames(context.seen(chosen))
 
 
-def outcome(made: Outcome, context: Context | None) -> str:
+def outcome(made: Outcome) -> str:
     """An ask as a card: what was asked, how it ended, the videos side by side, and everything to take along."""
     heading = f"{made.number}. {'Ground' if made.asked.task == 'ground' else 'Navigate'}: {made.asked.words}"
     said = note(made.message[0].upper() + made.message[1:], MARKS[made.state])
@@ -78,15 +84,15 @@ def outcome(made: Outcome, context: Context | None) -> str:
     if not made.made:
         return f'<article class="v4s-card"><h3>{escaped(heading)}</h3>{said}<p class="v4s-row">{again}</p></article>'
     videos = _video(made.files.get("shown", made.files["video"]), f"Generated video of ask {made.number}", "Generated")
-    if context is not None and context.video.exists():
-        videos = _video(context.video, "Walk-through video", "Walk-through") + videos
+    if made.seen is not None:
+        videos = _video(made.seen.video, "Walk-through video", "Walk-through") + videos
     links = "".join(
         f'<a href="{address(made.files[kind])}" download>{words}</a>'
         for kind, words in DOWNLOADS.items()
         if kind in made.files
     )
     facts = f"seed {made.answer['settings']['seed']}, {made.answer['settings']['steps']} steps, {made.seconds:.1f} s"
-    used = "" if context is None else f"<h4>Context frames used</h4>{context_frames(context, made.context)}"
+    used = "" if made.seen is None else f"<h4>Context frames used</h4>{context_frames(made.seen)}"
     return (
         f'<article class="v4s-card"><h3>{escaped(heading)}</h3>{said}<p class="v4s-facts">{escaped(facts)}</p>'
         f'<div class="v4s-videos">{videos}</div>'
@@ -97,11 +103,11 @@ def outcome(made: Outcome, context: Context | None) -> str:
     )
 
 
-def gallery(asks: Sequence[Outcome], context: Context | None) -> str:
+def gallery(asks: Sequence[Outcome]) -> str:
     """The asks of a session but the last, which stands above; the latest first."""
     if len(asks) < 2:
         return facts("None yet.")
-    return "".join(outcome(made, context) for made in reversed(asks[:-1]))
+    return "".join(outcome(made) for made in reversed(asks[:-1]))
 
 
 def _video(path: Path, label: str, caption: str) -> str:

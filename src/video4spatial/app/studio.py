@@ -10,6 +10,7 @@ from video4spatial.app.editor.sessions import Editors
 from video4spatial.app.files import PrivateFolder
 from video4spatial.app.guard import Limits
 from video4spatial.app.planned import device_of
+from video4spatial.app.running import Job
 from video4spatial.app.session import Session
 from video4spatial.commands.verifier import knows_rooms_only
 from video4spatial.rooms import CATEGORIES, COLOURS
@@ -73,9 +74,19 @@ class Studio:
         if len(self.sessions) >= self.most_sessions:
             raise InputError(f"{self.most_sessions} people use this app now: come back later")
 
+    def find(self, key: str | None) -> Session | None:
+        """The session of a tab or a client, if it has one: what comes late does not begin another."""
+        with self._lock:
+            found = self.sessions.get(key or "")
+            if found is not None:
+                found.touched = time.monotonic()
+            return found
+
     def folder(self, key: str) -> Path:
-        """A session's own folder, which goes with it."""
-        return self.session(key).folder
+        """Where a session's editor writes; it goes with the session."""
+        folder = self.session(key).folder / "paths"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     def end(self, key: str | None) -> None:
         """End a session, if there is one; its files are removed."""
@@ -88,6 +99,11 @@ class Studio:
     def waiting(self) -> int:
         """How many jobs of all sessions run or wait."""
         return sum(len(session.alive()) for session in list(self.sessions.values()))
+
+    def ahead(self, job: Job) -> list[Job]:
+        """The jobs of all sessions that were asked for before this one and are not over."""
+        alive = (other for session in list(self.sessions.values()) for other in session.alive())
+        return [other for other in alive if other.asked_at < job.asked_at]
 
     def close(self) -> None:
         """End all sessions."""

@@ -55,6 +55,12 @@ h2.v4s-title { font-size: 1.15rem; margin: .4rem 0 .2rem; }
 .v4s-videos { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: .7rem; }
 .v4s-videos figure { margin: 0; } .v4s-videos video { width: 100%; border-radius: 6px; background: #000; }
 .v4s-videos figcaption { font-size: .85rem; color: var(--body-text-color-subdued); }
+.v4s-pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem .7rem; }
+.v4s-pair label { font-size: .85rem; min-width: 0; } .v4s-pair figure { margin: 0; min-width: 0; }
+.v4s-pair select { display: block; width: 100%; padding: .4rem; border-radius: 6px; color: var(--body-text-color);
+  background: var(--input-background-fill); border: 1px solid var(--border-color-primary); }
+.v4s-pair video { width: 100%; border-radius: 6px; background: #000; }
+.v4s-pair figcaption { font-size: .85rem; color: var(--body-text-color-subdued); overflow-wrap: anywhere; }
 .v4s-row { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin: .6rem 0; }
 .v4s-row button { border: 1px solid var(--border-color-primary); border-radius: 6px; padding: .4rem .7rem;
   background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color); cursor: pointer; }

@@ -108,6 +108,15 @@ _PRESETS: dict[str, dict[str, float]] = {
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
+def preset_options(name: str) -> dict[str, float]:
+    """What a preset takes of ``degrees`` and ``metres``, with its defaults; ``InputError`` for an unknown name."""
+    if name not in _PRESETS:
+        close = get_close_matches(name, PRESETS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"there is no camera preset {name!r}.{hint} Known: {', '.join(PRESETS)}")
+    return dict(_PRESETS[name])
+
+
 def preset(
     name: str, frames: int, degrees: Number | None = None, metres: Number | None = None
 ) -> Float64[np.ndarray, "{frames} 4 4"]:
@@ -118,13 +127,9 @@ def preset(
     ``look-around`` (left, then right by ``degrees`` = 45, and back), ``360`` (a full turn right), ``still``.
     Negative values go the other way. Raises ``InputError`` for an unknown name or an option the preset does not take.
     """
-    if name not in _PRESETS:
-        close = get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"there is no camera preset {name!r}.{hint} Known: {', '.join(PRESETS)}")
+    options = preset_options(name)
     if frames < 1:
         raise InputError(f"a path needs at least 1 frame, not {frames}")
-    options = dict(_PRESETS[name])
     for option, value in (("degrees", degrees), ("metres", metres)):
         if value is None:
             continue

@@ -42,6 +42,7 @@ __all__ = [
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FOLDER_FPS = 16.0  # a folder of images has no clock; Clip's default
 _CONTAINERS = (".mp4", ".mov", ".mkv")
+_MOST_PIXELS = 8192 * 4608  # of a frame: a few megabytes can hold one that takes gigabytes; FFmpeg refuses larger ones
 _REPEATABLE = "no-mbtree=1:rc-lookahead=0"  # x264's lookahead reads memory it never wrote: its choices then vary
 
 
@@ -175,8 +176,11 @@ def _encode(container: OutputContainer, clip: Clip, options: dict[str, str], los
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple]:
     """The container and its video stream; every failure of FFmpeg inside becomes an ``InputError`` naming the file."""
-    with naming_file(path), av.open(path) as container:
-        yield container, video_stream(path, container)
+    most = {"max_pixels": str(_MOST_PIXELS)}
+    with naming_file(path), av.open(path, options=most) as container:
+        stream = video_stream(path, container)
+        stream.codec_context.options = most
+        yield container, stream
 
 
 def video_stream(path: Path, container: InputContainer) -> av.VideoStream:

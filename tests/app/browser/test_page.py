@@ -20,8 +20,8 @@ def opened(served_app, page: Page):
 
 
 def open_page(page: Page, url: str) -> Page:
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    page.set_default_timeout(120_000)
+    expect.set_options(timeout=120_000)
     page.goto(url)
     page.get_by_label("What to go to").wait_for()
     return page
@@ -61,7 +61,7 @@ def test_from_upload_to_a_played_result(opened: Page, walk_file):
     opened.on("request", lambda request: hosts.add(re.sub(r"^(\w+:)(//[^/]*)?.*", r"\1\2", request.url)))
     give(opened, walk_file)
     assert opened.locator("#status img").count() == 11, "the context frames are shown"
-    set_steps(opened, 16)
+    set_steps(opened, 120)  # some seconds, so that the previews are seen
     opened.get_by_label("What to go to").fill("the yellow piano")
     opened.get_by_role("button", name="Go there").click()
     opened.locator("#progress progress").wait_for()
@@ -144,6 +144,39 @@ def test_ground_by_the_keyboard_alone(opened: Page, walk_file):
     opened.keyboard.press("Enter")
     result(opened, re.compile("^(Found|Not found):"))
     reach(opened, "Play both")
+
+
+def test_two_asks_wait_for_one_another_and_stand_side_by_side(opened: Page, walk_file):
+    give(opened, walk_file)
+    set_steps(opened, 150)  # still at work when the second comes
+    ask(opened, "the bed")
+    opened.locator("#progress progress").wait_for()
+    set_steps(opened, 1)
+    ask(opened, "the yellow piano")
+    opened.locator("#progress").get_by_text("1 ask ahead").wait_for()
+    result(opened, "2. Ground: the yellow piano")
+    left, right = opened.get_by_label("Left ask"), opened.get_by_label("Right ask")
+    expect(left).to_have_value("1")
+    expect(right).to_have_value("2")
+    first, second = (opened.locator("#compare video").nth(i) for i in range(2))
+    expect(second).to_have_attribute("aria-label", "right video: ask 2. the yellow piano, seed 0")
+    assert first.get_attribute("src") != second.get_attribute("src")
+    opened.get_by_role("button", name="Play both asks").focus()
+    opened.keyboard.press("Enter")
+    for video in (first, second):
+        for _ in range(300):
+            if video.evaluate("video => !video.paused && video.currentTime > 0.1"):
+                break
+            time.sleep(0.1)
+        assert video.evaluate("video => video.currentTime") > 0.1
+    right.focus()
+    opened.keyboard.press("ArrowDown")
+    expect(right).to_have_value("1")
+    expect(second).to_have_attribute("src", first.get_attribute("src") or "")
+    opened.get_by_role("button", name="Same with another seed").first.click()
+    expect(left.locator("option")).to_have_count(3)
+    expect(right).to_have_value("1")  # what was chosen stays
+    assert faults(opened) == []
 
 
 def test_files_that_are_no_videos(opened: Page, tmp_path):

@@ -127,6 +127,8 @@ def test_the_table_says_which_cell():
         from_rows([[0] * 6, [0, 0, 0, 0, "up", 0]])
     with pytest.raises(InputError, match="row 0 has 2 values"):
         from_rows([[1, 2]])
+    with pytest.raises(InputError, match="row 0 has 7 values"):
+        from_rows([[1, 2, 3, 0, 0, 0, 7]])
 
 
 def test_the_table_as_text():

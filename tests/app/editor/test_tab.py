@@ -235,7 +235,8 @@ def test_paths_in_and_out_and_what_is_refused(opened, tmp_path):
     page.locator("#path-export").click()
     link = page.locator("#path-exported a").first
     link.wait_for()
-    text = httpx.get(link.get_attribute("href")).text
+    assert link.get_attribute("download") == "waypoints.csv"
+    text = httpx.get(page.url + link.get_attribute("href")).text
     assert text.splitlines()[0] == "x,y,z,yaw,pitch,roll"
     assert len(text.splitlines()) == 4
     good = tmp_path / "good.json"
@@ -247,6 +248,18 @@ def test_paths_in_and_out_and_what_is_refused(opened, tmp_path):
     page.locator("#waypoints textarea").blur()
     page.locator("#path-told [role=alert]").wait_for()
     assert "row 1" in page.locator("#path-told").inner_text()
+
+
+def test_an_editor_that_was_closed_takes_nothing_away(opened, app):
+    page, _, editor = opened
+    editors, _ = app
+    (session,) = [key for key, found in editors._open.items() if found is editor]
+    editors.end(session)
+    page.locator("#path-undo").click()
+    page.locator("#path-told [role=alert]").wait_for()
+    assert "was closed" in page.locator("#path-told").inner_text()
+    assert table(page) == WALK
+    assert editors.find(session) is None
 
 
 def test_a_login_is_not_bypassed(tmp_path):

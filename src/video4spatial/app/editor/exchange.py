@@ -13,22 +13,14 @@ from jaxtyping import Float, Float64
 
 from video4spatial.app.editor.edit import FULL_TURN, MAX_WAYPOINTS, NAMES, PathEdit
 from video4spatial.geometry.formats import FORMATS, detect_format, load_path, load_waypoints, save_path, waypoints
-from video4spatial.geometry.paths import METRES_PER_RADIAN, Number, Waypoint, preset
+from video4spatial.geometry.paths import METRES_PER_RADIAN, Number, Waypoint, preset, preset_options
 from video4spatial.schema import CameraPath, InputError, Intrinsics
+from video4spatial.storage.artifacts import EXPORTED_PATHS
 
 ARC = np.radians(22.5)  # of an orbit, from waypoint to waypoint
 TURN = np.radians(90.0)  # of a camera on one spot; 180 and more would take the short way round
 CLOSE = 0.02  # metres, or radians: how far a recorded path may be from straight lines between the waypoints kept
-FILE_NAMES = {
-    "waypoints-csv": "waypoints.csv",
-    "waypoints-json": "waypoints.json",
-    "nerfstudio": "transforms.json",
-    "colmap": "colmap",
-    "tum": "path.tum",
-    "realestate10k": "path.re10k.txt",
-    "ros-yaml": "path.ros.yaml",
-    "ros-json": "path.ros.json",
-}
+FILE_NAMES = {**EXPORTED_PATHS, "waypoints-json": "waypoints.json", "realestate10k": "path.re10k.txt"}
 """What an exported path is called, by its format; ``colmap`` is a folder, which is zipped."""
 
 
@@ -39,11 +31,9 @@ def preset_waypoints(name: str, degrees: Number | None = None, metres: Number | 
     turn that would need more than ``MAX_WAYPOINTS`` waypoints.
     """
     preset(name, 2, degrees, metres)  # raises for what the preset does not take
-    turned = abs(np.radians({"360": 360.0, "look-around": 45.0}.get(name, 90.0) if degrees is None else degrees))
+    turned = abs(np.radians(preset_options(name).get("degrees", 0.0) if degrees is None else degrees))
     if name == "look-around":
         parts = 4 * max(1, ceil(turned / TURN - 1e-9))
-    elif name in ("forward", "backward", "still"):
-        parts = 1
     else:
         parts = max(1, ceil(turned / (ARC if name == "orbit" else TURN) - 1e-9))
     if parts >= MAX_WAYPOINTS:
@@ -131,12 +121,12 @@ def from_rows(table: Sequence[Sequence[object]], before: Sequence[Waypoint] = ()
     """
     shown, points = rows(before), []
     for number, row in enumerate(table):
-        cells = ["" if cell is None else str(cell).strip() for cell in list(row)[: len(NAMES)]]
+        cells = ["" if cell is None else str(cell).strip() for cell in row]
         if not any(cells):
             continue
-        values = [_cell(number, name, cell) for name, cell in zip(NAMES, cells, strict=False)]
-        if len(values) < len(NAMES):
-            raise InputError(f"row {number} has {len(values)} values: give {', '.join(NAMES)}")
+        if len(cells) != len(NAMES):
+            raise InputError(f"row {number} has {len(cells)} values: give {', '.join(NAMES)}")
+        values = [_cell(number, name, cell) for name, cell in zip(NAMES, cells, strict=True)]
         exact = values[:3] + [float(np.radians(value)) for value in values[3:]]
         if number < len(shown):
             kept = zip(values, shown[number], exact, before[number].row, strict=True)

@@ -11,7 +11,7 @@ import viser
 
 from video4spatial.app.editor.edit import FULL_TURN, MAX_METRES, NAMES, PathEdit
 from video4spatial.app.editor.exchange import preset_waypoints, rows
-from video4spatial.geometry.paths import PRESETS, Waypoint
+from video4spatial.geometry.paths import PRESETS, Waypoint, preset_options
 from video4spatial.schema import InputError
 
 if TYPE_CHECKING:
@@ -124,16 +124,14 @@ class Panel:
 
     def _options(self) -> dict[str, float]:
         """The fields that the chosen preset takes."""
-        name = self._preset.value
-        takes = {"degrees": self._degrees, "metres": self._metres}
-        refused = {"forward": ("degrees",), "backward": ("degrees",), "still": ("degrees", "metres"), "orbit": ()}
-        return {key: float(field.value) for key, field in takes.items() if key not in refused.get(name, ("metres",))}
+        fields = {"degrees": self._degrees, "metres": self._metres}
+        return {option: float(fields[option].value) for option in preset_options(self._preset.value)}
 
     def _take_options(self) -> None:
-        taken = self._options()
-        self._degrees.disabled, self._metres.disabled = "degrees" not in taken, "metres" not in taken
-        usual = {"360": 360.0, "look-around": 45.0}.get(self._preset.value, 90.0)
-        self._degrees.value, self._metres.value = usual, 2.0 if self._preset.value == "orbit" else 1.0
+        usual = preset_options(self._preset.value)
+        for option, field in (("degrees", self._degrees), ("metres", self._metres)):
+            field.disabled = option not in usual
+            field.value = usual.get(option, field.value)
 
     def _use_preset(self) -> None:
         path: list[Waypoint] = preset_waypoints(self._preset.value, **self._options())

@@ -19,16 +19,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from video4spatial.app.editor.mended import mended
 from video4spatial.app.editor.view import DOOR, PathEditor
+from video4spatial.app.local import POLICY
 
 log = logging.getLogger(__name__)
 MOST_BYTES = 4 << 20  # of one message of a viewer's page; its own are a few kilobytes
 KEPT = ("content-type",)
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'"
-)
-"""Nothing from elsewhere, and shown in the app's own pages only. viser's page unpacks itself, hence eval and blobs."""
 SAFE = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",

@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from video4spatial.app.editor.edit import PathEdit
 from video4spatial.app.editor.exchange import export_path, from_text, import_path, text_of
 from video4spatial.app.editor.sessions import Editors
 from video4spatial.app.editor.view import PathEditor
+from video4spatial.app.shown import address
 from video4spatial.geometry.formats import FORMATS
 from video4spatial.schema import InputError
 
@@ -27,7 +29,7 @@ class EditorPart:
     viewer: gr.HTML
     told: gr.HTML
     file: gr.UploadButton
-    exported: gr.File
+    exported: gr.HTML
     follow: Callable[[Any], None]
     """Given the event of a component that writes the table: the editor shows what was written."""
 
@@ -46,7 +48,7 @@ def editor_part(editors: Editors, table: gr.Textbox) -> EditorPart:
         file = gr.UploadButton("Import a path", file_count="multiple", size="sm", min_width=120, elem_id="path-import")
         format = gr.Dropdown(list(FORMATS), value=FORMATS[0], label="Format to export", min_width=160)
         export = gr.Button("Export the path", size="sm", min_width=120, elem_id="path-export")
-    exported = gr.File(label="Exported path", interactive=False, visible=False, height=80, elem_id="path-exported")
+    exported = gr.HTML("", elem_id="path-exported")
     told = gr.HTML("", elem_id="path-told")
     seen, timer = gr.State(0), gr.Timer(SECONDS, active=False)
 
@@ -70,7 +72,9 @@ def editor_part(editors: Editors, table: gr.Textbox) -> EditorPart:
 
     def step(act: Callable[[PathEdit], Any]) -> Callable[..., tuple[Any, ...]]:
         def taken(request: gr.Request) -> tuple[Any, ...]:
-            editor = editors.open(request.session_hash)
+            editor = editors.find(request.session_hash)
+            if editor is None:
+                raise InputError("this path editor was closed: reload the page")
             editor.change(act)
             return text_of(editor.waypoints), editor.version, ""
 
@@ -88,7 +92,7 @@ def editor_part(editors: Editors, table: gr.Textbox) -> EditorPart:
         editor = editors.find(request.session_hash)
         path = PathEdit(from_text(text, editor.waypoints if editor is not None else ()), editors.frames)
         written = export_path(editors.folder(request.session_hash or ""), path, editors.intrinsics, format, editors.fps)
-        return gr.update(value=str(written), visible=True), note(f"Written as {written.name}.")
+        return link_to(written), note(f"Written as {written.name}.")
 
     opened = [viewer, opens, steps, table, seen, timer, told]
     opens.click(_said(open_, len(opened)), table, opened, **_QUICK)
@@ -112,10 +116,16 @@ def frame_of(editor: PathEditor) -> str:
     return f'<iframe src="{url}" title="Camera path editor in 3D" style="{style}"></iframe>'
 
 
+def link_to(file: Path) -> str:
+    """A link to where the file lies: a ``gr.File`` would keep a copy that outlives the session."""
+    url, name = html.escape(address(file), quote=True), html.escape(file.name, quote=True)
+    return f'<p class="v4s-row"><a href="{url}" download="{name}">Download {name}</a></p>'
+
+
 def note(words: str, bad: bool = False) -> str:
     """A sentence for everybody, screen readers included."""
     role = "alert" if bad else "status"
-    return f'<p role="{role}" class="v4s-note{" bad" if bad else ""}">{html.escape(words)}</p>'
+    return f'<p role="{role}" class="v4s-note{" v4s-bad" if bad else ""}">{html.escape(words)}</p>'
 
 
 def _said(act: Callable[..., tuple[Any, ...]], outputs: int) -> Callable[..., tuple[Any, ...]]:
