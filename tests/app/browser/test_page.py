@@ -20,8 +20,8 @@ def opened(served_app, page: Page):
 
 
 def open_page(page: Page, url: str) -> Page:
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    page.set_default_timeout(120_000)
+    expect.set_options(timeout=120_000)
     page.goto(url)
     page.get_by_label("What to go to").wait_for()
     return page
@@ -61,7 +61,7 @@ def test_from_upload_to_a_played_result(opened: Page, walk_file):
     opened.on("request", lambda request: hosts.add(re.sub(r"^(\w+:)(//[^/]*)?.*", r"\1\2", request.url)))
     give(opened, walk_file)
     assert opened.locator("#status img").count() == 11, "the context frames are shown"
-    set_steps(opened, 16)
+    set_steps(opened, 120)  # some seconds, so that the previews are seen
     opened.get_by_label("What to go to").fill("the yellow piano")
     opened.get_by_role("button", name="Go there").click()
     opened.locator("#progress progress").wait_for()
@@ -148,7 +148,7 @@ def test_ground_by_the_keyboard_alone(opened: Page, walk_file):
 
 def test_two_asks_wait_for_one_another_and_stand_side_by_side(opened: Page, walk_file):
     give(opened, walk_file)
-    set_steps(opened, 24)
+    set_steps(opened, 150)  # still at work when the second comes
     ask(opened, "the bed")
     opened.locator("#progress progress").wait_for()
     set_steps(opened, 1)
