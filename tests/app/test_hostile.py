@@ -1,4 +1,4 @@
-"""What nobody means well: requests made by hand and files that are traps. Each has its outcome."""
+"""What nobody means well: requests made by hand, files that are traps, twenty asks at once. Each has its outcome."""
 
 import asyncio
 import json
@@ -17,6 +17,8 @@ import pytest
 pytest.importorskip("gradio")
 
 import gradio as gr
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
 from video4spatial.app.guard import Limits, UploadError, check_video
 from video4spatial.app.local import take_local_files_only
@@ -43,6 +45,19 @@ def until(true, seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.fixture
+def client(served_app, tmp_path):
+    client = Client(served_app.url, verbose=False, download_files=tmp_path)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ready(client, walk_file):
+    client.predict(handle_file(str(walk_file)), api_name="/encode")
+    return client
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -160,6 +175,60 @@ def test_gradio_downloads_nothing():
     take_local_files_only(page)
     with pytest.raises(ValueError, match="fetches nothing from elsewhere"):
         asyncio.run(file.async_move_resource_to_block_cache("https://example.org/walk.mp4"))
+
+
+def test_a_client_that_is_gone_leaves_no_file(served_app, walk_file):
+    """Not an empty one either: Gradio's field for a file makes one for every upload."""
+    files = uploaded(served_app)
+    client = Client(served_app.url, verbose=False)
+    client.predict(handle_file(str(walk_file)), api_name="/encode")
+    client.close()
+    until(lambda: uploaded(served_app) == files)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments"),
+    [
+        ("/ground", {"instruction": ""}),
+        ("/ground", {"instruction": "the bed", "seed": -1}),
+        ("/ground", {"instruction": "the bed", "seed": 1e300}),
+        ("/ground", {"instruction": "the bed", "steps": 10**9}),
+        ("/ground", {"instruction": "the bed", "guidance": "nan"}),
+        ("/ground", {"instruction": "the bed", "best_of": 10**6}),
+        ("/ground", {"instruction": "\0\u202e\U0001f600" * 60}),
+        ("/navigate", {"waypoints": [["inf", "nan", 0, 0, 0, 0]]}),
+        ("/navigate", {"waypoints": [["1", None, {}, [], 0, 0]]}),
+        ("/navigate", {"waypoints": [[0, 0, 0, 0, 0, 0]] * 5000}),
+        ("/navigate", {"waypoints": [[[[[]]]]]}),
+        ("/navigate", {"preset": "<b>still</b>"}),
+        ("/navigate", {"preset": "orbit", "degrees": 1e308, "metres": -1e308}),
+    ],
+)
+def test_values_that_are_refused_with_a_reason(ready, endpoint, arguments):
+    with pytest.raises(AppError) as told:
+        ready.predict(**arguments, api_name=endpoint)
+    assert len(str(told.value)) > 15, "a reason, not Gradio's own 'Error'"
+    assert ready.predict(api_name="/status")["jobs"] == []
+
+
+def test_twenty_asks_at_once(served_app, walk_file):
+    """From two clients: each has its own outcome, in its own session, and nothing is left when they are gone."""
+    clients = [Client(served_app.url, verbose=False) for _ in range(2)]
+    for client in clients:
+        client.predict(handle_file(str(walk_file)), api_name="/encode")
+    jobs = {
+        (who, seed): client.submit("the bed", steps=1, seed=seed, api_name="/ground")
+        for seed in range(10)
+        for who, client in enumerate(clients)
+    }
+    answers = {key: job.result(timeout=500)[1] for key, job in jobs.items()}
+    assert {(who, answer["settings"]["seed"]) for (who, _), answer in answers.items()} == set(jobs)
+    assert {answer["state"] for answer in answers.values()} <= {"found", "not found"}
+    for client in clients:
+        asks = client.predict(api_name="/status")["asks"]
+        assert sorted(ask["number"] for ask in asks) == list(range(1, 11))
+        client.close()
+    until(lambda: not {client.session_hash for client in clients} & set(served_app.studio.sessions))
 
 
 def png(width: int, height: int) -> bytes:

@@ -116,9 +116,18 @@ class _Body:
 
 
 def take_local_files_only(blocks: Any) -> None:
-    """Let the parts of a page take files that were uploaded to it: Gradio would fetch an address given as a path."""
+    """Let the parts of a page take files that were uploaded to it: Gradio would fetch an address given as a path.
+
+    Its field for a file also makes an empty file beside each one it is given, and forgets it; here it makes none.
+    """
     for block in blocks.blocks.values():
+        if block.get_block_name() == "file":
+            block.preprocess = _where
         block.async_move_resource_to_block_cache = partial(_local, block.async_move_resource_to_block_cache)
+
+
+def _where(payload: Any) -> str | None:
+    return None if payload is None else payload.path
 
 
 async def _local(move: Callable[[Any], Awaitable[str | None]], path: Any) -> str | None:
