@@ -10,7 +10,7 @@ pytest.importorskip("gradio")
 pytest.importorskip("playwright")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from video4spatial.schema import Clip
 from video4spatial.storage.video import read_video, write_video
@@ -28,7 +28,12 @@ ATTACKS = (
 def opened(served_app, page: Page):
     """The page, where a dialog or a fault of a script fails the test."""
     heard: list[str] = []
-    page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))
+
+    def close(dialog: Dialog) -> None:
+        heard.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", close)
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
