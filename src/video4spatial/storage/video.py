@@ -188,6 +188,8 @@ def video_stream(path: Path, container: InputContainer) -> av.VideoStream:
     if not container.streams.video:
         raise InputError(f"{path} has no video stream: give a video file or a folder of images")
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # the header ends before it says how frames are coded
+        raise InputError(f"{path} cannot be read as a video (its header is cut off): is it complete, and a video?")
     stream.thread_type = "AUTO"
     return stream
 
