@@ -101,8 +101,8 @@ def serve(pipeline: Any, serving: Serving, name: str, say: Any = print) -> None:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with served(pipeline, serving, name) as running:
-            say(f"{name} at {running.url} (stop with Ctrl-C)", flush=True)
             try:
+                say(f"{name} at {running.url} (stop with Ctrl-C)", flush=True)
                 threading.Event().wait()
             except KeyboardInterrupt:
                 say("stopping: the files of all sessions are removed", flush=True)
