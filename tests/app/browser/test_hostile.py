@@ -10,7 +10,7 @@ pytest.importorskip("gradio")
 pytest.importorskip("playwright")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, TimeoutError, expect
 
 from video4spatial.schema import Clip
 from video4spatial.storage.video import read_video, write_video
@@ -149,10 +149,15 @@ def test_both_tasks_without_a_mouse(opened: Page, walk_file):
     """From the upload to the played result, with Tab, Enter, Space, arrows and letters."""
     keys = opened.keyboard
     opened.wait_for_timeout(1000)  # the page is still being put together, and would lose the focus
-    press_to(opened, "Drop a video file here")
-    with opened.expect_file_chooser() as chooser:
-        keys.press("Enter")
-    chooser.value.set_files(str(walk_file))
+    for _ in range(6):  # a part that is drawn anew meanwhile loses the key
+        press_to(opened, "Drop a video file here")
+        try:
+            with opened.expect_file_chooser(timeout=10_000) as chooser:
+                keys.press("Enter")
+        except TimeoutError:
+            continue
+        chooser.value.set_files(str(walk_file))
+        break
     opened.get_by_text("The walk-through is encoded").wait_for()
     press_to(opened, "More settings")
     keys.press("Enter")
