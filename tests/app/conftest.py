@@ -38,3 +38,22 @@ def served_app(small_pipeline, tmp_path_factory):
     serving = Serving(port=0, limits=Limits(megabytes=5, seconds=30), temporary=tmp_path_factory.mktemp("private"))
     with served(small_pipeline, serving) as running:
         yield running
+
+
+@pytest.fixture
+def client(served_app, tmp_path):
+    """A client of that app, with a session of its own."""
+    from gradio_client import Client
+
+    client = Client(served_app.url, verbose=False, download_files=tmp_path)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ready(client, walk_file):
+    """The same, its walk-through encoded."""
+    from gradio_client import handle_file
+
+    client.predict(handle_file(str(walk_file)), api_name="/encode")
+    return client

@@ -20,19 +20,6 @@ from video4spatial.storage.video import probe
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def client(served_app, tmp_path):
-    client = Client(served_app.url, verbose=False, download_files=tmp_path)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def ready(client, walk_file):
-    client.predict(handle_file(str(walk_file)), api_name="/encode")
-    return client
-
-
 def test_the_example_of_the_page_runs(served_app, walk_file, tmp_path, monkeypatch, capsys):
     page = (ROOT / "docs" / "app.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.S)

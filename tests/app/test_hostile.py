@@ -47,19 +47,6 @@ def until(true, seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def client(served_app, tmp_path):
-    client = Client(served_app.url, verbose=False, download_files=tmp_path)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def ready(client, walk_file):
-    client.predict(handle_file(str(walk_file)), api_name="/encode")
-    return client
-
-
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_file_of_2_gb(served_app, tmp_path, announced):
     """Refused by its length, or by counting; neither read into memory nor left on the disk."""

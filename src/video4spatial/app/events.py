@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 LOOKS = 0.3  # seconds between looks at how many jobs are ahead
 MODEL = {"concurrency_id": "model", "concurrency_limit": 1}
 """What every event that uses the model is queued with: they take turns."""
+QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+"""What every event of the page that is answered at once is set up with."""
 
 
 class Events:

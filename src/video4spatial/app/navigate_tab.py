@@ -9,13 +9,12 @@ import gradio as gr
 from video4spatial.app import shown, texts
 from video4spatial.app.editor.exchange import text_of
 from video4spatial.app.editor.tab import editor_part
+from video4spatial.app.events import QUICK
 from video4spatial.app.form import BY_FILE, BY_PRESET, BY_WAYPOINTS, route_of, takes_not
 from video4spatial.app.route import PRESETS, waypoints_along
 from video4spatial.app.studio import Studio
 from video4spatial.geometry.formats import FORMATS
 from video4spatial.schema import InputError
-
-_QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def navigate_form(studio: Studio) -> PathForm:
                 studio.session(request.session_hash).claim(path)
 
     for upload in (file, editor.file):
-        upload.upload(keep, upload, None, **_QUICK)
-    source.change(choose, source, [by_preset, by_waypoints, by_file, to_waypoints], **_QUICK)
-    name.change(options, name, [degrees, metres], **_QUICK)
-    editor.follow(to_waypoints.click(written, form.fields, [source, waypoints, told], **_QUICK))
+        upload.upload(keep, upload, None, **QUICK)
+    source.change(choose, source, [by_preset, by_waypoints, by_file, to_waypoints], **QUICK)
+    name.change(options, name, [degrees, metres], **QUICK)
+    editor.follow(to_waypoints.click(written, form.fields, [source, waypoints, told], **QUICK))
     return form

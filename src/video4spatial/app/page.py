@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from video4spatial.app import api, compare, shown, texts
-from video4spatial.app.events import MODEL, Events
+from video4spatial.app.events import MODEL, QUICK, Events
 from video4spatial.app.form import Settings, ground_ask, navigate_ask, settings_fields
 from video4spatial.app.navigate_tab import PathForm, navigate_form
 from video4spatial.app.studio import Studio
@@ -57,8 +57,8 @@ def build_page(studio: Studio) -> gr.Blocks:
         parts = Parts(progress, result, pair, gallery, plan, ground, navigate, cancel)
         _ask_events(events, parts, settings, (sentence, place), path)
         _context_events(events, context, parts, suggestion, [sentence, place, *settings.fields])
-        suggestion.input(lambda chosen: chosen or gr.skip(), suggestion, sentence, **_QUICK)
-        cancel.click(events.stop, None, progress, **_QUICK)
+        suggestion.input(lambda chosen: chosen or gr.skip(), suggestion, sentence, **QUICK)
+        cancel.click(events.stop, None, progress, **QUICK)
         page.unload(events.end)
         api.add_endpoints(studio)
     page.queue(default_concurrency_limit=4, max_size=64)
@@ -121,18 +121,18 @@ def _ask_events(
     begun, followed = [parts.progress, parts.cancel], [parts.progress, parts.result, parts.gallery, parts.cancel]
     plan_fields = [*ground, *settings.fields]
     begins = [
-        gr.on([parts.ground.click, ground[0].submit], events.begin(ground_ask), plan_fields, begun, **_QUICK),
-        parts.navigate.click(events.begin(navigate_ask), [*path.fields, *settings.fields], begun, **_QUICK),
-        parts.result.click(events.again, None, begun, **_QUICK),
-        parts.gallery.click(events.again, None, begun, **_QUICK),
+        gr.on([parts.ground.click, ground[0].submit], events.begin(ground_ask), plan_fields, begun, **QUICK),
+        parts.navigate.click(events.begin(navigate_ask), [*path.fields, *settings.fields], begun, **QUICK),
+        parts.result.click(events.again, None, begun, **QUICK),
+        parts.gallery.click(events.again, None, begun, **QUICK),
     ]
     for begin in begins:
         begin.then(events.wait, None, parts.progress, **_WAITS)
         made = begin.then(events.follow, None, followed, **_TURNS, show_progress_on=parts.progress)
-        made.then(events.compare, None, parts.compare, **_QUICK)
-        made.then(events.plan, plan_fields, parts.plan, **_QUICK)
+        made.then(events.compare, None, parts.compare, **QUICK)
+        made.then(events.plan, plan_fields, parts.plan, **QUICK)
     for field in settings.fields:
-        field.change(events.plan, plan_fields, parts.plan, trigger_mode="always_last", **_QUICK)
+        field.change(events.plan, plan_fields, parts.plan, trigger_mode="always_last", **QUICK)
 
 
 def _context_events(
@@ -140,15 +140,14 @@ def _context_events(
 ) -> None:
     begun, followed = [context.status, parts.cancel], [context.status, context.video, suggestion, parts.cancel]
     given = [context.video.upload, context.video.stop_recording]
-    begins = [gr.on(given, events.check, context.video, begun, **_QUICK)]
+    begins = [gr.on(given, events.check, context.video, begun, **QUICK)]
     if context.room is not None:
-        begins.append(context.room.click(events.room, context.number, begun, **_QUICK))
+        begins.append(context.room.click(events.room, context.number, begun, **QUICK))
     for begin in begins:
         begin.then(events.wait, None, context.status, **_WAITS)
         made = begin.then(events.follow_context, None, followed, **_TURNS, show_progress_on=context.status)
-        made.then(events.plan, plan_fields, parts.plan, **_QUICK)
+        made.then(events.plan, plan_fields, parts.plan, **QUICK)
 
 
-_QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-_TURNS: dict[str, Any] = {**MODEL, **_QUICK, "queue": True, "show_progress": "minimal", "trigger_mode": "multiple"}
-_WAITS: dict[str, Any] = {**_QUICK, "queue": True, "concurrency_limit": None, "trigger_mode": "multiple"}
+_TURNS: dict[str, Any] = {**MODEL, **QUICK, "queue": True, "show_progress": "minimal", "trigger_mode": "multiple"}
+_WAITS: dict[str, Any] = {**QUICK, "queue": True, "concurrency_limit": None, "trigger_mode": "multiple"}

@@ -1,7 +1,6 @@
 """The app, served: Gradio's server with nothing looked up elsewhere, a login where others can reach it, its files away
 at the end."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from video4spatial.app.files import PrivateFolder, private_folder
 from video4spatial.app.guard import Limits
 from video4spatial.app.login import login_for
+from video4spatial.prepare.environment import environment
 from video4spatial.schema import InputError
 
 INSTALL = "the app needs gradio and viser: pip install 'video4spatial[app]'"
@@ -58,7 +58,7 @@ def require_gradio() -> None:
 def served(pipeline: Any, serving: Serving, name: str = "rooms-small") -> Iterator[Running]:
     """Serve ``pipeline`` for as long as the context lasts; then stop, and remove every file."""
     require_gradio()
-    with _environment(QUIET), private_folder(serving.temporary) as files:
+    with environment(**QUIET), private_folder(serving.temporary) as files:
         from video4spatial.app.local import OnlyHere, take_local_files_only
         from video4spatial.app.page import build_page
         from video4spatial.app.studio import Studio
@@ -128,17 +128,3 @@ def _port(host: str, port: int) -> int:
             remedy = "choose another --port" if port else "check --host"
             raise InputError(f"{host}:{port} cannot be listened on ({error.strerror}): {remedy}") from None
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

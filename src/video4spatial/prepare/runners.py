@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from video4spatial.prepare.environment import environment
 from video4spatial.prepare.work import UnitReport, Work
 from video4spatial.schema import InputError
 
@@ -143,7 +143,7 @@ class RayPreparer:
 
 def _by_ray(work: Work, units: Sequence[str], workers: int | None, address: str) -> Iterator[UnitReport]:
     try:
-        with _environment(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0"):
+        with environment(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0"):
             import ray
             import ray.data
     except ImportError:
@@ -178,7 +178,7 @@ def _join_ray(ray: Any, address: str, workers: int | None) -> None:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"--ray {address}: no cluster answers there ({error}): see `ray status`") from None
         return
-    with _environment(RAY_USAGE_STATS_ENABLED="0", RAY_BACKEND_LOG_LEVEL="fatal"):
+    with environment(RAY_USAGE_STATS_ENABLED="0", RAY_BACKEND_LOG_LEVEL="fatal"):
         ray.init(
             num_cpus=workers,
             include_dashboard=False,
@@ -186,18 +186,3 @@ def _join_ray(ray: Any, address: str, workers: int | None) -> None:
             logging_level="ERROR",
             object_store_memory=OBJECT_STORE_BYTES,
         )
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Environment variables for processes started within the block, and for no others."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -13,12 +13,12 @@ from video4spatial.app.editor.edit import PathEdit
 from video4spatial.app.editor.exchange import export_path, from_text, import_path, text_of
 from video4spatial.app.editor.sessions import Editors
 from video4spatial.app.editor.view import PathEditor
+from video4spatial.app.events import QUICK
 from video4spatial.app.shown import address
 from video4spatial.geometry.formats import FORMATS
 from video4spatial.schema import InputError
 
 SECONDS = 0.7  # between looks at what was changed in the viewer
-_QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,16 @@ def editor_part(editors: Editors, table: gr.Textbox) -> EditorPart:
         return link_to(written), note(f"Written as {written.name}.")
 
     opened = [viewer, opens, steps, table, seen, timer, told]
-    opens.click(_said(open_, len(opened)), table, opened, **_QUICK)
-    timer.tick(look, seen, [table, seen], **_QUICK)
-    gr.on([table.blur, table.submit], _said(write, 2), table, [seen, told], **_QUICK)
-    undo.click(_said(step(PathEdit.undo), 3), None, [table, seen, told], **_QUICK)
-    redo.click(_said(step(PathEdit.redo), 3), None, [table, seen, told], **_QUICK)
-    file.upload(_said(import_, 3), file, [table, seen, told], **_QUICK)
-    export.click(_said(export_, 2), [table, format], [exported, told], **_QUICK)
+    opens.click(_said(open_, len(opened)), table, opened, **QUICK)
+    timer.tick(look, seen, [table, seen], **QUICK)
+    gr.on([table.blur, table.submit], _said(write, 2), table, [seen, told], **QUICK)
+    undo.click(_said(step(PathEdit.undo), 3), None, [table, seen, told], **QUICK)
+    redo.click(_said(step(PathEdit.redo), 3), None, [table, seen, told], **QUICK)
+    file.upload(_said(import_, 3), file, [table, seen, told], **QUICK)
+    export.click(_said(export_, 2), [table, format], [exported, told], **QUICK)
 
     def follow(event: Any) -> None:
-        event.then(_said(write, 2), table, [seen, told], **_QUICK)
+        event.then(_said(write, 2), table, [seen, told], **QUICK)
 
     return EditorPart(opens, viewer, told, file, exported, follow)
 
